@@ -55,7 +55,8 @@ def load_config(cls: type[T], file: str | os.PathLike | None = None, overrides: 
             merged = OmegaConf.merge(merged, layer)
         values = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {error}") from error
+        key = getattr(error, "full_key", None) or "configuration"
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     source = "in the merged configuration" if len(layers) != 1 else layers[0][0]
     return _convert(cls, values, "", source, cls, partial=False)
 
@@ -93,7 +94,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 
 def _read_override(cls: type, text: str) -> dict[str, Any]:
-    if not isinstance(text, str) or "=" not in text or not text.split("=", 1)[0].strip():
+    if not isinstance(text, str) or "=" not in text or not all(text.split("=", 1)[0].strip().split(".")):
         raise ConfigError(f"--set {text}: expected key=value, such as sft.lr=1e-4")
     key, value_text = (part.strip() for part in text.split("=", 1))
     try:
@@ -101,13 +102,9 @@ def _read_override(cls: type, text: str) -> dict[str, Any]:
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value_text}"]), resolve=False)["value"]
     except (yaml.YAMLError, OmegaConfBaseException):
         value = value_text
-    if isinstance(value, bool | int | float) and _field_type(cls, key.split(".")) in (
-        str,
-        str | None,
-        Path,
-        Path | None,
-    ):
-        value = value_text
+    if value is not None and _field_type(cls, key.split(".")) in (str, str | None, Path, Path | None):
+        # Text for a text field needs no quotes, whatever YAML would make of it; quotes that are there are YAML's.
+        value = value if isinstance(value, str) else value_text
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
