@@ -1,0 +1,227 @@
+"""The sample record, one JSON object a line: a video, a sentence, and the intervals that the sentence describes.
+
+The format is documented, with an example, in docs/data.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+DURATION_TOLERANCE = 1.0  # seconds an interval may pass the stated duration: annotators round up
+
+
+class SampleError(ValueError):
+    """A sample file that cannot be used; `.path` and `.line` (1-based, None for the whole file) say where."""
+
+    def __init__(self, path: str | os.PathLike, line: int | None, problem: str):
+        self.path, self.line, self.problem = os.fspath(path), line, problem
+        super().__init__(f"{self.path}{f', line {line}' if line else ''}: {problem}")
+
+    def __reduce__(self):
+        return type(self), (self.path, self.line, self.problem)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sentence about one video.
+
+    id: unique in its file. video: path; a relative one is relative to the JSONL file, made absolute on reading.
+    query: the sentence. spans: (start, end) in seconds from the video's first frame, at least one. duration: the
+    video's length in seconds, if known. source: the data set it comes from. response: an annotator's full text, for
+    the cold start. meta: anything else; kept, never interpreted.
+    """
+
+    id: str
+    video: str
+    query: str
+    spans: tuple[tuple[float, float], ...]
+    duration: float | None = None
+    source: str = ""
+    response: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+FIELDS = tuple(f.name for f in fields(Sample))
+REQUIRED = ("id", "video", "query", "spans")
+
+
+def _number(value: Any) -> float | None:
+    """A finite float, or None for anything else (true and false are not numbers here)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        value = float(value)
+    except OverflowError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _parse_spans(value: Any, duration: float | None) -> tuple[tuple[float, float], ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"spans: expected a list of [start, end] pairs in seconds, at least one, got {value!r:.80}")
+    spans = []
+    for pair in value:
+        numbers = [_number(x) for x in pair] if isinstance(pair, list) and len(pair) == 2 else [None]
+        if None in numbers:
+            raise ValueError(f"spans: expected pairs of two finite numbers, got {pair!r:.80}")
+        start, end = numbers
+        if start < 0:
+            raise ValueError(f"spans: expected a start >= 0, got {pair!r:.80}")
+        if end <= start:
+            kind = "has no length" if end == start else "is reversed"
+            raise ValueError(f"spans: {pair!r:.80} {kind}: expected end > start")
+        if duration is not None and end > duration + DURATION_TOLERANCE:
+            raise ValueError(f"spans: {pair!r:.80} ends after the video (duration {duration} s)")
+        spans.append((start, end))
+    return tuple(spans)
+
+
+def _parse_record(record: Any, folder: Path) -> Sample:
+    """A decoded JSON value -> Sample. Raises ValueError with what is wrong, where wrong."""
+    if not isinstance(record, dict):
+        raise ValueError(f"expected a JSON object, got {type(record).__name__}")
+    for name in record:
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(FIELDS)}"
+            raise ValueError(f"unknown field {name!r:.80}; {hint} (own data goes into 'meta')")
+    for name in REQUIRED:
+        if name not in record:
+            raise ValueError(f"field {name!r} is missing")
+    for name in ("id", "video", "query", "source", "response"):
+        value = record.get(name)
+        if value is None and name in ("source", "response"):
+            continue
+        if not isinstance(value, str) or (name in REQUIRED and not value.strip()):
+            raise ValueError(f"{name}: expected a {'non-empty ' if name in REQUIRED else ''}string, got {value!r:.80}")
+    duration = record.get("duration")
+    if duration is not None:
+        duration = _number(duration)
+        if duration is None or duration <= 0:
+            raise ValueError(f"duration: expected seconds > 0 or null, got {record['duration']!r:.80}")
+    meta = record.get("meta")
+    if meta is not None and not isinstance(meta, dict):
+        raise ValueError(f"meta: expected a JSON object, got {meta!r:.80}")
+    return Sample(
+        id=record["id"],
+        video=os.path.normpath(folder / record["video"]),  # an absolute path stays what it is
+        query=record["query"],
+        spans=_parse_spans(record["spans"], duration),
+        duration=duration,
+        source=record.get("source") or "",
+        response=record.get("response"),
+        meta=meta or {},
+    )
+
+
+def _not_a_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number that JSON knows: write a finite number, or null where it is allowed")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"field {twice!r:.80} appears twice")
+    return out
+
+
+def read_samples(path: str | os.PathLike) -> list[Sample]:
+    """Reads and checks a JSON-lines file; blank lines are skipped.
+
+    Raises SampleError, naming file and line, for: a file that cannot be read or holds no sample, a line that is not
+    JSON or not UTF-8, an unknown, missing or mistyped field, NaN or infinity, an interval that is reversed, empty,
+    negative or ends more than DURATION_TOLERANCE after the video, and an id used twice.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as e:
+        raise SampleError(path, None, f"cannot be read: {e}") from e
+    folder = Path(os.path.abspath(path)).parent
+    samples: list[Sample] = []
+    lines: dict[str, int] = {}
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            if not text:
+                continue
+            record = json.loads(text, parse_constant=_not_a_number, object_pairs_hook=_unique)
+            sample = _parse_record(record, folder)
+        except json.JSONDecodeError as e:
+            raise SampleError(path, number, f"not JSON: {e.msg} at column {e.colno}") from e
+        except RecursionError as e:
+            raise SampleError(path, number, "not usable JSON: nested too deeply") from e
+        except ValueError as e:
+            raise SampleError(path, number, str(e)) from e
+        if sample.id in lines:
+            raise SampleError(path, number, f"id {sample.id!r:.80} was already used on line {lines[sample.id]}")
+        lines[sample.id] = number
+        samples.append(sample)
+    if not samples:
+        raise SampleError(path, None, "holds no samples")
+    return samples
+
+
+def _to_record(sample: Sample, folder: Path) -> dict[str, Any]:
+    record: dict[str, Any] = {"id": sample.id, "video": sample.video, "query": sample.query}
+    video = Path(sample.video)
+    if video.is_absolute() and video.is_relative_to(folder):  # so that the folder can be moved as a whole
+        record["video"] = video.relative_to(folder).as_posix()
+    record["spans"] = [list(span) for span in sample.spans]
+    for name in FIELDS[4:]:
+        if getattr(sample, name) not in (None, "", {}):
+            record[name] = getattr(sample, name)
+    return record
+
+
+def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
+    """Writes a file that `read_samples` gives back, all or nothing: a temporary file beside it, then a rename.
+
+    Videos under the file's folder are written relative to it. Raises SampleError for a sample that reading would
+    refuse (the line is the one it would have had), OSError where the disk refuses.
+    """
+    path = Path(os.path.abspath(path))
+    seen: set[str] = set()
+    lines = []
+    for number, sample in enumerate(samples, start=1):
+        try:
+            record = _to_record(sample, path.parent)
+            text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+            _parse_record(json.loads(text), path.parent)
+            text.encode("utf-8")
+        except (ValueError, TypeError, AttributeError) as e:
+            raise SampleError(path, number, str(e)) from e
+        if sample.id in seen:
+            raise SampleError(path, number, f"id {sample.id!r:.80} is used twice")
+        seen.add(sample.id)
+        lines.append(text + "\n")
+    if not lines:
+        raise SampleError(path, None, "there are no samples to write")
+    write_atomic(path, "".join(lines).encode("utf-8"))
+
+
+def write_atomic(path: str | os.PathLike, data: bytes) -> None:
+    """Replaces a file's content at once: a reader sees the old or the new, a crash leaves the old."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

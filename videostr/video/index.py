@@ -1,0 +1,200 @@
+"""The frame index of a file: every frame's presentation time, read from the packets, without decoding the video.
+
+Counts and rates written in containers are often wrong, so none is used. One key frame is decoded, for the rotation and
+the true size, which FFmpeg attaches to frames.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from videostr.video.errors import VideoError
+
+# Not ours to open: playlists and scripts that name other files, text that FFmpeg renders as ANSI art, raw guesses.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,ogg,gif,apng,webp_anim,nut,mxf,rm,dv,ivf,"
+    "wtv,vob,swf,nsv,obu,m4v,mpegvideo,h264,hevc,vvc,av1,wav,mp3,aac,flac,image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
+)
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """pts_N: presentation times of the frames, ascending, in units of time_base seconds, last packet's end in `end`.
+
+    promised_end: the end that the container states, in the same units, where it states one and the frames stop clearly
+    before it; else `end`. keys_K: the key frames' pts. height, width: of a frame, upright (rotation applied).
+    """
+
+    path: str
+    pts_N: np.ndarray
+    keys_K: np.ndarray
+    end: int
+    promised_end: int
+    time_base: Fraction
+    height: int
+    width: int
+
+    @property
+    def truncated(self) -> bool:
+        return self.promised_end > self.end
+
+    def seconds(self, ticks) -> np.ndarray:
+        """Ticks -> seconds from the stream's first frame, float64."""
+        return (np.asarray(ticks) - self.pts_N[0]) * self.time_base.numerator / self.time_base.denominator
+
+
+def check_file(path: str | os.PathLike) -> str:
+    """The absolute path of a readable, non-empty regular file, or VideoError. Opening a FIFO would block for ever."""
+    try:
+        info = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise VideoError(path, "missing") from e
+    except PermissionError as e:
+        raise VideoError(path, "no_permission") from e
+    except (OSError, ValueError) as e:  # name too long, a NUL byte, a loop of links
+        raise VideoError(path, "missing", str(e)) from e
+    if not stat.S_ISREG(info.st_mode):
+        raise VideoError(path, "not_a_file")
+    if info.st_size == 0:
+        raise VideoError(path, "empty")
+    if not os.access(path, os.R_OK):
+        raise VideoError(path, "no_permission")
+    return os.path.abspath(path)  # never looks like a URL, so FFmpeg opens it as a file
+
+
+@contextmanager
+def as_video_error(path: str, reason: str) -> Iterator[None]:
+    """Turns whatever a decoder library raises into a VideoError; only library calls belong inside."""
+    try:
+        yield
+    except VideoError:
+        raise
+    except av.error.DecoderNotFoundError as e:
+        raise VideoError(path, "unsupported_codec", str(e)) from e
+    except PermissionError as e:
+        raise VideoError(path, "no_permission") from e
+    except Exception as e:
+        raise VideoError(path, reason, f"{type(e).__name__}: {e}") from e
+
+
+@contextmanager
+def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Opens a checked file and yields (container, its best video stream), the decoder set to use threads."""
+    with as_video_error(path, "not_a_video"):
+        try:
+            container = av.open(path, options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
+        except av.error.InvalidDataError as e:
+            with open(path, "rb") as f:
+                if f.read(8)[4:] == b"ftyp":  # a real mp4 whose index, usually written last, is not there
+                    raise VideoError(path, "truncated", "the index (moov) of the mp4 is missing or damaged") from e
+            raise
+    with container:
+        videos = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not videos:
+            raise VideoError(path, "no_video_stream")
+        with as_video_error(path, "not_a_video"):
+            best = container.streams.best("video")
+        stream = best if best in videos else videos[0]
+        if stream.codec_context is None:
+            raise VideoError(path, "unsupported_codec")
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def turn_upright(frame: av.VideoFrame, rgb_HWC: np.ndarray) -> np.ndarray:
+    """Applies the frame's display matrix (multiples of 90 degrees, mirrored or not)."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return rgb_HWC
+    # x' = a x + c y, y' = b x + d y; only the signs matter once the angle is rounded to the nearest quarter turn
+    a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].astype(np.int64)
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        rgb_HWC, a, d = rgb_HWC.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(rgb_HWC[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+@dataclass
+class _Scan:
+    time_base: Fraction
+    rate: Fraction | None  # average frame rate; used for nothing but the length of a single frame
+    promised: Fraction | None  # the end in seconds that the container states
+    packets: list[tuple[int | None, int, bool]]  # of the video stream: pts, duration, is key frame
+    last_end: Fraction  # seconds; of all streams that were read
+
+
+def _scan(path: str) -> _Scan:
+    with open_video(path) as (container, stream):
+        scan = _Scan(stream.time_base, stream.average_rate, None, [], Fraction(-(2**62)))
+        if not scan.time_base:
+            raise VideoError(path, "no_timestamps")
+        per_stream = bool(stream.duration)
+        if per_stream:
+            scan.promised = ((stream.start_time or 0) + stream.duration) * scan.time_base
+        elif container.duration:  # of the longest stream, so that all streams have to be looked at
+            scan.promised = Fraction((container.start_time or 0) + container.duration, 1_000_000)
+        budget = os.path.getsize(path) + 1024  # a packet has at least one byte: more packets than that is a loop
+        with as_video_error(path, "corrupt"):
+            for packet in container.demux(stream) if per_stream else container.demux():
+                budget -= 1
+                if budget < 0:
+                    raise VideoError(path, "corrupt", "more packets than bytes")
+                if packet.size == 0 or packet.is_corrupt or packet.is_discard:  # discard: outside the edit list
+                    continue
+                if packet.pts is not None and packet.time_base:
+                    scan.last_end = max(scan.last_end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+                if packet.stream_index == stream.index:
+                    scan.packets.append((packet.pts, packet.duration or 0, packet.is_keyframe))
+    return scan
+
+
+def _first_size(path: str) -> tuple[int, int]:
+    """(height, width) of the first frame that decodes, turned upright."""
+    with open_video(path) as (container, stream), as_video_error(path, "corrupt"):
+        stream.thread_type = "SLICE"  # frame threads would read several packets ahead before the first frame
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                continue  # before the first key frame
+            for frame in frames:
+                shape = (frame.height, frame.width, 1)
+                return turn_upright(frame, np.broadcast_to(np.uint8(0), shape)).shape[:2]
+    raise VideoError(path, "corrupt", "no frame decodes")
+
+
+def read_index(path: str | os.PathLike) -> FrameIndex:
+    """Reads the file's packets once and decodes one frame. Raises VideoError for a file that cannot be used."""
+    path = check_file(path)
+    scan = _scan(path)
+    packets, time_base = scan.packets, scan.time_base
+    if not packets:
+        raise VideoError(path, "truncated" if scan.promised else "no_frames", "no packet of the video is there")
+    if any(pts is None for pts, _, _ in packets):
+        raise VideoError(path, "no_timestamps")
+    keys = [pts for pts, _, key in packets if key]
+    if not keys:
+        raise VideoError(path, "corrupt", "no key frame")
+    # frames shown before the first key frame refer to frames that are not in the file
+    pts_N = np.unique(np.array([pts for pts, _, _ in packets if pts >= keys[0]], dtype=np.int64))
+    steps = np.diff(pts_N)
+    step = int(np.median(steps)) if len(steps) else 0
+    last = max((pts, duration) for pts, duration, _ in packets)[1] or step
+    if last == 0 and scan.rate:
+        last = round(1 / (scan.rate * time_base))
+    end = int(pts_N[-1]) + max(last, 1)
+
+    promised_end = end
+    if scan.promised is not None:
+        missing = scan.promised - max(scan.last_end, end * time_base)
+        if missing > max(2 * step * time_base, Fraction(1, 4)):
+            promised_end = end + round(missing / time_base)
+    height, width = _first_size(path)
+    return FrameIndex(path, pts_N, np.array(sorted(keys)), end, promised_end, time_base, height, width)

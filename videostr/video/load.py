@@ -1,0 +1,103 @@
+"""`plan` and `load_video`: which frames of a file a policy takes, and those frames as model input."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from videostr.video.errors import VideoError
+from videostr.video.index import FrameIndex, read_index
+from videostr.video.patches import VideoInputs, frame_stream_to_inputs
+from videostr.video.policy import FramePolicy
+from videostr.video.readers import get_reader
+
+
+@dataclass(frozen=True)
+class VideoPlan:
+    """What loading will give, known from the packets alone.
+
+    timestamps: (n,) float64 seconds of the sampled frames from the stream's first frame (without the repeat that pairs
+    an odd count). grid_thw: patches along time, height, width. n_tokens: tokens the language model sees. height, width:
+    pixels after resizing. duration: seconds of the stream, or of the clip. positions_n: indices into index.pts_N.
+    """
+
+    timestamps: np.ndarray
+    grid_thw: tuple[int, int, int]
+    n_tokens: int
+    height: int
+    width: int
+    duration: float
+    positions_n: np.ndarray
+    index: FrameIndex
+
+
+def _check_clip(start: float | None, end: float | None) -> None:
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name}: expected seconds >= 0 or None, got {value!r}")
+    if start is not None and end is not None and end <= start:
+        raise ValueError(f"end: expected more than start = {start}, got {end!r}")
+
+
+def plan(
+    path: str | os.PathLike, policy: FramePolicy, *, start: float | None = None, end: float | None = None
+) -> VideoPlan:
+    """Plans the sampling of a file, or of its clip [start, end] in seconds, without decoding it.
+
+    Raises VideoError for a file that cannot be used, ValueError for a wrong argument.
+    """
+    _check_clip(start, end)
+    index = read_index(path)
+    ticks = index.pts_N
+    if index.truncated:  # sample what the container promises; only a clip inside the part that is there will do
+        step = max(1, int(np.median(np.diff(ticks))) if len(ticks) > 1 else index.end - int(ticks[-1]))
+        # a lying header may promise years: more frames than this change no sample's fate
+        more = min((index.promised_end - index.end) // step + 1, 1_000_000)
+        ticks = np.concatenate([ticks, index.end + step * np.arange(more)])
+    stop = max(index.promised_end, int(ticks[-1]) + 1)
+    seconds = index.seconds(ticks)
+    low = 0 if start is None else int(np.searchsorted(seconds, start - 1e-9))
+    high = len(ticks) if end is None else int(np.searchsorted(seconds, end + 1e-9, side="right"))
+    if start is not None and start >= float(index.seconds(stop)):
+        raise VideoError(
+            index.path, "empty_clip", f"start {start} s, the video is {float(index.seconds(stop)):.3f} s long"
+        )
+    if low >= high:  # between two frames: the one on screen
+        low, high = high - 1, high
+    clip = ticks[low:high]
+    edge = int(ticks[high]) if high < len(ticks) else stop
+    duration = float((edge - int(clip[0])) * index.time_base)
+    n = policy.frame_count(duration, len(clip))
+    positions = low + policy.pick(clip, edge, n, low)
+    if positions[-1] >= len(index.pts_N):
+        have, said = (float(index.seconds(x)) for x in (index.end, stop))
+        raise VideoError(index.path, "truncated", f"{have:.3f} s of {said:.3f} s are there")
+    try:
+        height, width = policy.frame_size(n, index.height, index.width)
+    except ValueError as e:
+        raise VideoError(index.path, "aspect_ratio", f"{index.height} x {index.width}") from e
+    grid = (-(-n // policy.temporal_patch_size), height // policy.patch_size, width // policy.patch_size)
+    tokens = grid[0] * grid[1] * grid[2] // policy.merge_size**2
+    return VideoPlan(index.seconds(ticks[positions]), grid, tokens, height, width, duration, positions, index)
+
+
+def load_video(
+    path: str | os.PathLike,
+    policy: FramePolicy,
+    reader: str = "auto",
+    *,
+    start: float | None = None,
+    end: float | None = None,
+) -> VideoInputs:
+    """File -> model input: the frames that `plan` chose, resized, paired, normalised and cut into patches.
+
+    reader: "auto", "pyav", "torchcodec" or "decord"; all give the same pixels. Raises VideoError for every file that
+    cannot be used and for nothing else about the file; ValueError for a wrong argument.
+    """
+    read = get_reader(reader)
+    p = plan(path, policy, start=start, end=end)
+    frames = read(p.index, p.positions_n)
+    return frame_stream_to_inputs(frames, p.timestamps, (p.height, p.width), policy, p.duration)
