@@ -1,9 +1,18 @@
-"""Operators of videostr as torch functions."""
+"""Operators of videostr as torch functions.
 
-from .reference import (
+Each is a torch.library operator (schema in csrc/ops.cpp) with a C++ kernel for the CPU, a torch implementation for
+every device without a kernel, a fake for torch.compile and, where it applies, autograd; `reference` is the
+specification in plain torch. This package imports no other part of videostr.
+"""
+
+from ._library import load
+
+load()
+
+from .linear_logprob import linear_logprob  # noqa: E402
+from .reference import (  # noqa: E402
     GroupAdvantage,
     group_advantage,
-    linear_logprob,
     policy_loss,
     temporal_iou,
     temporal_iou_pairwise,

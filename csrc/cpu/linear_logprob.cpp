@@ -1,0 +1,365 @@
+// hidden, head, target -> log-prob and entropy. Rows in chunks: GEMM by the vendor library, then one fused pass over the
+// chunk's logits. The backward makes the chunk's logits again and turns them into their gradient in place:
+//   dZ_j = (1/T) [g (δ_j - p_j) - h p_j (z_j - lse + H)],  g = dL/dlogprob, h = dL/dentropy,
+// so that the gradients of hidden, weight and bias are two GEMMs and a column sum.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "common/stable.h"
+#include "cpu/simd.h"
+
+namespace videostr {
+namespace {
+
+using torch::headeronly::BFloat16;
+using torch::headeronly::Half;
+
+constexpr int64_t kBlock = 1024;                  // logits at a time: both buffers stay in the first-level cache
+constexpr int64_t kChunkBytes = int64_t{96} << 20;  // logits of one chunk of rows
+
+int64_t chunk_rows(int64_t rows, int64_t vocabulary, int64_t itemsize) {
+  const int64_t fit = kChunkBytes / std::max<int64_t>(1, vocabulary * itemsize);
+  return std::max<int64_t>(1, std::min(rows, std::max<int64_t>(16, fit)));
+}
+
+// ---- loads and stores: any dtype <-> the wide one
+
+VIDEOSTR_CLONES void load(const BFloat16* from, float* to, int64_t n) {
+  const auto* bits = reinterpret_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t wide = static_cast<uint32_t>(bits[i]) << 16;
+    std::memcpy(&to[i], &wide, sizeof(float));
+  }
+}
+VIDEOSTR_CLONES void store(const float* from, BFloat16* to, int64_t n) {
+  auto* bits = reinterpret_cast<uint16_t*>(to);
+  for (int64_t i = 0; i < n; ++i) {  // round to nearest even; NaN stays NaN
+    uint32_t wide;
+    std::memcpy(&wide, &from[i], sizeof(float));
+    const uint32_t rounded = (wide + 0x7fffu + ((wide >> 16) & 1u)) >> 16;
+    bits[i] = static_cast<uint16_t>((wide & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
+  }
+}
+void load(const Half* from, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = static_cast<float>(from[i]);
+}
+void store(const float* from, Half* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = static_cast<Half>(from[i]);
+}
+template <typename T>
+void load(const T* from, T* to, int64_t n) {
+  std::memcpy(to, from, n * sizeof(T));
+}
+template <typename T>
+void store(const T* from, T* to, int64_t n) {
+  std::memcpy(to, from, n * sizeof(T));
+}
+
+// ---- float blocks: vectorised by hand-written clones; double: the same sums with libm
+
+VIDEOSTR_CLONES void scale_block(float* z, const float* bias, float inv_t, int64_t n) {
+  if (bias != nullptr) {
+    for (int64_t i = 0; i < n; ++i) z[i] = (z[i] + bias[i]) * inv_t;
+  } else if (inv_t != 1.0f) {
+    for (int64_t i = 0; i < n; ++i) z[i] *= inv_t;
+  }
+}
+VIDEOSTR_CLONES float max_block(const float* z, int64_t n) {
+  float m = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : m)
+  for (int64_t i = 0; i < n; ++i) m = z[i] > m ? z[i] : m;
+  return m;
+}
+// sum of e^t and of t e^t, t = z - m <= 0
+VIDEOSTR_CLONES void sum_block(const float* z, float m, int64_t n, float* sum, float* weighted) {
+  float s = 0.0f, w = 0.0f;
+#pragma omp simd reduction(+ : s, w)
+  for (int64_t i = 0; i < n; ++i) {
+    const float t = z[i] - m;
+    const float e = fast_exp(t);
+    s += e;
+    w += e * (t < -1e4f ? -1e4f : t);  // -inf * 0 would be NaN
+  }
+  *sum = s;
+  *weighted = w;
+}
+// z -> -(g p + h p (z - lse + H)) / T; the target's g is added by the caller
+VIDEOSTR_CLONES void grad_block(float* z, float lse, float entropy, float g, float h, float inv_t, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float logp = z[i] - lse;
+    const float p = fast_exp(logp);
+    z[i] = -p * (g + h * ((logp < -1e4f ? -1e4f : logp) + entropy)) * inv_t;
+  }
+}
+
+void scale_block(double* z, const double* bias, double inv_t, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) z[i] = (bias == nullptr ? z[i] : z[i] + bias[i]) * inv_t;
+}
+double max_block(const double* z, int64_t n) {
+  double m = -std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < n; ++i) m = std::max(m, z[i]);
+  return m;
+}
+void sum_block(const double* z, double m, int64_t n, double* sum, double* weighted) {
+  double s = 0.0, w = 0.0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double t = z[i] - m, e = std::exp(t);
+    s += e;
+    if (e > 0) w += e * t;
+  }
+  *sum = s;
+  *weighted = w;
+}
+void grad_block(double* z, double lse, double entropy, double g, double h, double inv_t, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double logp = z[i] - lse, p = std::exp(logp);
+    z[i] = p > 0 ? -p * (g + h * (logp + entropy)) * inv_t : 0.0;
+  }
+}
+
+// ---- one row
+
+template <typename A>
+struct Head {  // what stands between the product hidden · weight and the softmax
+  const A* bias;
+  A inv_t;
+  A cap;  // 0: no soft-cap
+
+  // Raw products -> scaled logits. With a soft-cap, slope gets d(capped)/d(raw).
+  void apply(A* z, A* slope, int64_t begin, int64_t n) const {
+    const A* b = bias == nullptr ? nullptr : bias + begin;
+    if (cap == A(0)) return scale_block(z, b, inv_t, n);
+    for (int64_t i = 0; i < n; ++i) {
+      const A raw = b == nullptr ? z[i] : z[i] + b[i];
+      const A t = std::tanh(raw / cap);
+      const bool excluded = raw == -std::numeric_limits<A>::infinity();
+      z[i] = excluded ? raw : cap * t * inv_t;
+      if (slope != nullptr) slope[i] = excluded ? A(0) : A(1) - t * t;
+    }
+  }
+};
+
+template <typename T, typename A>
+void forward_row(const T* logits, int64_t v, int64_t target, const Head<A>& head, A* logprob, A* entropy, A* lse) {
+  A z[kBlock];
+  A m = -std::numeric_limits<A>::infinity(), at_target = m;
+  double sum = 0.0, weighted = 0.0;  // of e^(z - m) and (z - m) e^(z - m)
+  for (int64_t begin = 0; begin < v; begin += kBlock) {
+    const int64_t n = std::min(kBlock, v - begin);
+    load(logits + begin, z, n);
+    head.apply(z, nullptr, begin, n);
+    if (target >= begin && target < begin + n) at_target = z[target - begin];
+    const A block_max = max_block(z, n);
+    if (block_max > m) {
+      if (sum > 0) {
+        const double shift = static_cast<double>(m) - block_max, rescale = std::exp(shift);
+        weighted = rescale * (weighted + shift * sum);
+        sum *= rescale;
+      }
+      m = block_max;
+    }
+    if (m == -std::numeric_limits<A>::infinity() && block_max == m) {
+      // nothing but excluded ids so far, or NaN, which must not pass for them
+      for (int64_t i = 0; i < n; ++i)
+        if (z[i] != z[i]) sum = z[i];
+      continue;
+    }
+    A s, w;
+    sum_block(z, m, n, &s, &w);
+    sum += s;
+    weighted += w;
+  }
+  const double log_sum = std::log(sum);
+  *lse = static_cast<A>(m + log_sum);
+  *logprob = static_cast<A>(static_cast<double>(at_target) - m - log_sum);
+  *entropy = static_cast<A>(log_sum - weighted / sum);
+}
+
+template <typename T, typename A>
+void backward_row(T* logits, int64_t v, int64_t target, const Head<A>& head, A g, A h, A lse, A entropy) {
+  A z[kBlock], slope[kBlock];
+  for (int64_t begin = 0; begin < v; begin += kBlock) {
+    const int64_t n = std::min(kBlock, v - begin);
+    load(logits + begin, z, n);
+    head.apply(z, slope, begin, n);
+    const bool here = target >= begin && target < begin + n;
+    const bool reachable = here && z[target - begin] != -std::numeric_limits<A>::infinity();
+    grad_block(z, lse, entropy, g, h, head.inv_t, n);
+    if (reachable) z[target - begin] += g * head.inv_t;
+    if (head.cap != A(0))
+      for (int64_t i = 0; i < n; ++i) z[i] *= slope[i];
+    store(z, logits + begin, n);
+  }
+}
+
+// ---- matrix products into existing memory
+
+void mm_out(Tensor& out, const Tensor& a, const Tensor& b) {
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_mm_out(out.get(), a.get(), b.get()));
+}
+void add_mm(Tensor& sum, const Tensor& a, const Tensor& b) {
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_addmm_out(sum.get(), sum.get(), a.get(), b.get(), 1.0, 1.0));
+}
+
+template <typename F>
+auto by_dtype(const Tensor& x, F&& f) {
+  switch (x.scalar_type()) {
+    case ScalarType::Float:
+      return f(float{}, float{});
+    case ScalarType::Double:
+      return f(double{}, double{});
+    case ScalarType::BFloat16:
+      return f(BFloat16{}, float{});
+    case ScalarType::Half:
+      return f(Half{}, float{});
+    default:
+      STD_TORCH_CHECK(false, "linear_logprob: hidden must be float32, float64, bfloat16 or float16");
+  }
+}
+
+void check_target(const Tensor& target, int64_t vocabulary) {
+  const auto* id = target.const_data_ptr<int64_t>();
+  for (int64_t i = 0; i < target.numel(); ++i)
+    STD_TORCH_CHECK(id[i] >= 0 && id[i] < vocabulary, "linear_logprob: target[", i, "] = ", id[i],
+                    " is not an id in [0, ", vocabulary, ")");
+}
+
+std::tuple<Tensor, Tensor, Tensor> linear_logprob(
+    const Tensor& hidden_in, const Tensor& weight, const Tensor& target_in, const std::optional<Tensor>& bias_in,
+    double temperature, std::optional<double> softcap) {
+  Tensor hidden = torch::stable::contiguous(hidden_in);
+  const Tensor target = torch::stable::contiguous(target_in);
+  const int64_t rows = hidden.size(0), v = weight.size(0);
+  check_target(target, v);
+  const auto wide = wide_dtype(hidden);
+  const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
+  Tensor logprob = torch::stable::new_empty(hidden, {rows}, wide);
+  Tensor entropy = torch::stable::new_empty(hidden, {rows}, wide);
+  Tensor lse = torch::stable::new_empty(hidden, {rows}, wide);
+  if (rows == 0) return {logprob, entropy, lse};
+
+  by_dtype(hidden, [&](auto t, auto a) {
+    using T = decltype(t);
+    using A = decltype(a);
+    const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(1.0 / temperature), A(softcap.value_or(0.0))};
+    const int64_t chunk = chunk_rows(rows, v, sizeof(T));
+    Tensor logits = torch::stable::new_empty(hidden, {chunk, v});
+    const Tensor weight_t = torch::stable::transpose(weight, 0, 1);
+    const auto* id = target.const_data_ptr<int64_t>();
+    A *out_logprob = logprob.mutable_data_ptr<A>(), *out_entropy = entropy.mutable_data_ptr<A>();
+    A* out_lse = lse.mutable_data_ptr<A>();
+    for (int64_t begin = 0; begin < rows; begin += chunk) {
+      const int64_t n = std::min(chunk, rows - begin);
+      Tensor part = torch::stable::narrow(logits, 0, 0, n);
+      mm_out(part, torch::stable::narrow(hidden, 0, begin, n), weight_t);
+      const T* z = part.const_data_ptr<T>();
+      torch::stable::parallel_for(0, n, grain(v), [&](int64_t from, int64_t to) {
+        for (int64_t i = from; i < to; ++i) {
+          const int64_t row = begin + i;
+          forward_row<T, A>(z + i * v, v, id[row], head, out_logprob + row, out_entropy + row, out_lse + row);
+        }
+      });
+    }
+  });
+  return {logprob, entropy, lse};
+}
+
+// dW [V, D] is summed in the wide dtype whatever the GEMM's own output is.
+template <typename T, typename A>
+void add_weight_grad(Tensor& sum, Tensor& partial, Tensor& grad_logits, const Tensor& hidden) {
+  const Tensor grad_t = torch::stable::transpose(grad_logits, 0, 1);
+  if constexpr (std::is_same_v<T, A>) {
+    add_mm(sum, grad_t, hidden);
+  } else {
+    mm_out(partial, grad_t, hidden);
+    const T* from = partial.const_data_ptr<T>();
+    A* to = sum.mutable_data_ptr<A>();
+    const int64_t blocks = (sum.numel() + kBlock - 1) / kBlock;
+    torch::stable::parallel_for(0, blocks, 32, [&](int64_t first, int64_t last) {
+      A wide[kBlock];
+      for (int64_t k = first; k < last; ++k) {
+        const int64_t n = std::min(kBlock, sum.numel() - k * kBlock);
+        load(from + k * kBlock, wide, n);
+        for (int64_t i = 0; i < n; ++i) to[k * kBlock + i] += wide[i];
+      }
+    });
+  }
+}
+
+template <typename T, typename A>
+void add_bias_grad(A* sum, const T* grad_logits, int64_t rows, int64_t v) {
+  const int64_t blocks = (v + kBlock - 1) / kBlock;
+  torch::stable::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
+    A wide[kBlock];
+    for (int64_t k = first; k < last; ++k) {
+      const int64_t begin = k * kBlock, n = std::min(kBlock, v - begin);
+      for (int64_t row = 0; row < rows; ++row) {
+        load(grad_logits + row * v + begin, wide, n);
+        for (int64_t i = 0; i < n; ++i) sum[begin + i] += wide[i];
+      }
+    }
+  });
+}
+
+std::tuple<Tensor, Tensor, Tensor> linear_logprob_backward(
+    const Tensor& grad_logprob_in, const Tensor& grad_entropy_in, const Tensor& hidden_in, const Tensor& weight,
+    const Tensor& target_in, const std::optional<Tensor>& bias_in, const Tensor& entropy_in, const Tensor& lse_in,
+    double temperature, std::optional<double> softcap, bool need_hidden, bool need_weight, bool need_bias) {
+  Tensor hidden = torch::stable::contiguous(hidden_in);
+  const Tensor target = torch::stable::contiguous(target_in);
+  const Tensor grad_logprob = torch::stable::contiguous(grad_logprob_in);
+  const Tensor grad_entropy = torch::stable::contiguous(grad_entropy_in);
+  const Tensor entropy = torch::stable::contiguous(entropy_in), lse = torch::stable::contiguous(lse_in);
+  const int64_t rows = hidden.size(0), d = hidden.size(1), v = weight.size(0);
+  check_target(target, v);
+  const auto wide = wide_dtype(hidden);
+  const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
+  Tensor none = torch::stable::new_empty(hidden, {0});
+  Tensor grad_hidden = need_hidden ? torch::stable::new_empty(hidden, {rows, d}) : torch::stable::new_empty(hidden, {0});
+  Tensor grad_weight = need_weight ? torch::stable::new_zeros(hidden, {v, d}, wide) : none;
+  Tensor grad_bias = need_bias ? torch::stable::new_zeros(hidden, {v}, wide) : torch::stable::new_empty(hidden, {0}, wide);
+
+  by_dtype(hidden, [&](auto t, auto a) {
+    using T = decltype(t);
+    using A = decltype(a);
+    const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(1.0 / temperature), A(softcap.value_or(0.0))};
+    const int64_t chunk = chunk_rows(rows, v, sizeof(T));
+    Tensor logits = torch::stable::new_empty(hidden, {chunk, v});
+    Tensor partial = need_weight && !std::is_same_v<T, A> ? torch::stable::new_empty(hidden, {v, d}) : none;
+    const Tensor weight_t = torch::stable::transpose(weight, 0, 1);
+    const auto* id = target.const_data_ptr<int64_t>();
+    const A *g = grad_logprob.const_data_ptr<A>(), *h = grad_entropy.const_data_ptr<A>();
+    const A *row_entropy = entropy.const_data_ptr<A>(), *row_lse = lse.const_data_ptr<A>();
+    for (int64_t begin = 0; begin < rows; begin += chunk) {
+      const int64_t n = std::min(chunk, rows - begin);
+      Tensor part = torch::stable::narrow(logits, 0, 0, n);
+      const Tensor hidden_part = torch::stable::narrow(hidden, 0, begin, n);
+      mm_out(part, hidden_part, weight_t);
+      T* z = part.mutable_data_ptr<T>();
+      torch::stable::parallel_for(0, n, grain(v), [&](int64_t from, int64_t to) {
+        for (int64_t i = from; i < to; ++i) {
+          const int64_t row = begin + i;
+          backward_row<T, A>(z + i * v, v, id[row], head, g[row], h[row], row_lse[row], row_entropy[row]);
+        }
+      });
+      if (need_hidden) {
+        Tensor grad_part = torch::stable::narrow(grad_hidden, 0, begin, n);
+        mm_out(grad_part, part, weight);
+      }
+      if (need_weight) add_weight_grad<T, A>(grad_weight, partial, part, hidden_part);
+      if (need_bias) add_bias_grad<T, A>(grad_bias.mutable_data_ptr<A>(), z, n, v);
+    }
+  });
+  if (need_weight && wide != hidden.scalar_type()) grad_weight = torch::stable::to(grad_weight, hidden.scalar_type());
+  return {grad_hidden, grad_weight, grad_bias};
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(videostr, CPU, m) {
+  m.impl("linear_logprob", TORCH_BOX(&linear_logprob));
+  m.impl("linear_logprob_backward", TORCH_BOX(&linear_logprob_backward));
+}
+
+}  // namespace videostr

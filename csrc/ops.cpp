@@ -1,0 +1,52 @@
+// Every operator's schema. Kernels: cpu/NAME.cpp here, other devices in Python (videostr/ops) or in cuda/NAME.cu.
+#include "common/stable.h"
+
+namespace {
+
+std::string build_info() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "gcc " __VERSION__;
+#endif
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY(videostr, m) {
+  // Compiler that made this object.
+  m.def("build_info() -> str");
+
+  // hidden [N, D], weight [V, D] one dtype; target [N] int64; bias [V], outputs [N] float32 (float64 for float64).
+  m.def(
+      "linear_logprob(Tensor hidden, Tensor weight, Tensor target, Tensor? bias, float temperature, float? softcap)"
+      " -> (Tensor logprob, Tensor entropy, Tensor lse)");
+  // Gradients of the three differentiable inputs; one that is not needed comes back empty ([0]).
+  m.def(
+      "linear_logprob_backward(Tensor grad_logprob, Tensor grad_entropy, Tensor hidden, Tensor weight, Tensor target,"
+      " Tensor? bias, Tensor entropy, Tensor lse, float temperature, float? softcap,"
+      " bool need_hidden, bool need_weight, bool need_bias)"
+      " -> (Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
+
+  // reward [N], task_reward [N] float32 or float64; group [N] int64 in [0, num_groups).
+  m.def(
+      "group_advantage(Tensor reward, Tensor group, SymInt num_groups, str scale, float eps, float min_std,"
+      " Tensor? task_reward) -> (Tensor advantage, Tensor mean, Tensor std, Tensor informative)");
+
+  // All of [N, L] but advantage [N]; one floating dtype, mask bool. stats: the order of reference.STATS.
+  // The gradients of loss are made in the same pass; grad_entropy is empty ([0, 0]) without entropy.
+  m.def(
+      "policy_loss(Tensor logprob, Tensor old_logprob, Tensor advantage, Tensor mask, Tensor? ref_logprob,"
+      " Tensor? entropy, Tensor? sampler_logprob, str loss_type, str ratio_level, float clip_low, float clip_high,"
+      " float kl_coef, str kl_type, float? kl_clamp, float entropy_coef, float? importance_cap, float? normalizer)"
+      " -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
+
+  // Intervals [..., 2], one dtype, float32 or float64.
+  m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("temporal_iou_sets(Tensor pred, Tensor pred_offsets, Tensor target, Tensor target_offsets) -> Tensor");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(videostr, CompositeExplicitAutograd, m) {
+  m.impl("build_info", TORCH_BOX(&build_info));
+}

@@ -1,0 +1,84 @@
+"""Loads the compiled operators (torch.ops.videostr) and holds what their Python halves share."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+PACKAGE = Path(__file__).resolve().parent.parent
+NAMESPACE = "videostr"
+
+
+def library_path(name: str = "_C") -> Path | None:
+    """The compiled object of that name (`_C`: CPU, `_C_cuda`: CUDA), None where it was not built."""
+    return next(iter(sorted(PACKAGE.glob(f"{name}.*"))), None)
+
+
+def load() -> None:
+    """Register every compiled operator with torch.
+
+    Raises ImportError, saying what to run, where the CPU object is missing or does not load.
+    """
+    path = library_path()
+    if path is None:
+        raise ImportError(
+            f"videostr's compiled operators are missing from {PACKAGE}: run `pip install -e .` in its source tree"
+        )
+    for found in filter(None, (path, library_path("_C_cuda") if torch.version.cuda else None)):
+        try:
+            torch.ops.load_library(found)
+        except OSError as error:
+            raise ImportError(
+                f"{found} does not load into torch {torch.__version__}; build again with `pip install -e .`: {error}"
+            ) from error
+
+
+def any_device(name: str):
+    """Register a torch implementation for every device that has no kernel of its own."""
+    return torch.library.impl(f"{NAMESPACE}::{name}", "CompositeExplicitAutograd")
+
+
+# ---- argument checks: the name, what was expected, what came
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def check_number(name: str, value: float, *, above: float = -math.inf, at_least: float = -math.inf) -> None:
+    """Raise unless `value` is a finite number, > above and >= at_least."""
+    if isinstance(value, bool) or not isinstance(value, int | float | torch.SymInt | torch.SymFloat):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not (value > above and value >= at_least and abs(value) < math.inf):
+        bound = f" > {above:g}" if above > -math.inf else f" >= {at_least:g}" if at_least > -math.inf else ""
+        raise ValueError(f"{name} must be a finite number{bound}, got {value}")
+
+
+def check_tensor(name: str, value: Tensor, *, ndim: int | None = None, floating: bool | None = None) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+    if ndim is not None and value.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {tuple(value.shape)}")
+    if floating is True and not value.is_floating_point():
+        raise TypeError(f"{name} must be floating point, got {value.dtype}")
+    if floating is False and (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool):
+        raise TypeError(f"{name} must hold integers, got {value.dtype}")
+
+
+def check_shape(name: str, value: Tensor, expected: tuple[int, ...], like: str) -> None:
+    if tuple(value.shape) != tuple(expected):
+        raise ValueError(f"{name} must have shape {tuple(expected)} ({like}), got {tuple(value.shape)}")
+
+
+def check_device(name: str, value: Tensor, device: torch.device, like: str) -> None:
+    if value.device != device:
+        raise ValueError(f"{name} must be on {device} like {like}, got {value.device}")
+
+
+def readable(*tensors: Tensor) -> bool:
+    """Whether values may be looked at: real CPU tensors outside torch.compile. On a GPU it would cost a wait."""
+    if torch.compiler.is_compiling():
+        return False
+    return all(x.device.type == "cpu" and type(x) is not torch._subclasses.FakeTensor for x in tensors)
