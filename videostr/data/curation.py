@@ -1,0 +1,85 @@
+"""The cold-start filter: which annotator answers are good enough to imitate.
+
+An answer is kept if its format is right and its interval fits one of the data set's own. That rule and its threshold
+are ours (grade O: the paper's are not public); known is only that 13K of 56K annotations were used (C).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from videostr import ops
+from videostr.data.samples import Sample
+
+PAPER_TOTAL, PAPER_KEPT = 56_000, 13_000
+
+
+class Parsed(Protocol):
+    """What `videostr.rewards.parse_interval` returns. It is passed in: this package does not import the ones that build
+    on it."""
+
+    span: tuple[float, float] | None
+    format_ok: bool
+    reason: str
+
+
+class CurationResult(NamedTuple):
+    """samples: the kept ones, in order; report: plain numbers, ready for JSON."""
+
+    samples: list[Sample]
+    report: dict[str, Any]
+
+
+def filter_cold_start(
+    samples: Iterable[Sample], parse: Callable[[str], Parsed], min_iou: float = 0.5
+) -> CurationResult:
+    """Keep the samples whose `response` is well formed and whose interval has an IoU >= `min_iou` with a true one.
+
+    Args:
+        samples: with the annotator's full text as `response`.
+        parse: text -> interval, format, reason.
+        min_iou: in [0, 1].
+
+    Returns:
+        the kept samples and a report: total, kept, kept_fraction, min_iou, paper_total, paper_kept, mean_iou_kept (None
+        if none), and
+        reasons, the count of each cause of refusal: "no_response", "low_iou", or the parser's code.
+
+    Raises:
+        ValueError: `min_iou` outside [0, 1].
+    """
+    if not 0 <= min_iou <= 1:
+        raise ValueError(f"min_iou: expected a number in [0, 1], got {min_iou!r}")
+    kept, reasons, ious, total = [], {}, [], 0
+    for sample in samples:
+        total += 1
+        reason, iou = _judge(sample, parse, min_iou)
+        if reason is None:
+            kept.append(sample)
+            ious.append(iou)
+        else:
+            reasons[reason] = reasons.get(reason, 0) + 1
+    report = {
+        "total": total,
+        "kept": len(kept),
+        "kept_fraction": len(kept) / total if total else 0.0,
+        "min_iou": min_iou,
+        "paper_total": PAPER_TOTAL,
+        "paper_kept": PAPER_KEPT,
+        "mean_iou_kept": sum(ious) / len(ious) if ious else None,
+        "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    }
+    return CurationResult(kept, report)
+
+
+def _judge(sample: Sample, parse: Callable[[str], Parsed], min_iou: float) -> tuple[str | None, float]:
+    """(why the sample is refused, or None; its IoU)."""
+    if sample.response is None:
+        return "no_response", 0.0
+    parsed = parse(sample.response)
+    if parsed.span is None or not parsed.format_ok:
+        return parsed.reason, 0.0
+    pred_2 = torch.tensor(parsed.span, dtype=torch.float64)
+    iou = ops.temporal_iou(pred_2, torch.tensor(sample.spans, dtype=torch.float64), kind="iou").max().item()
+    return (None if iou >= min_iou else "low_iou"), iou
