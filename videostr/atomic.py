@@ -123,7 +123,7 @@ def _explain(error: OSError, target: Path) -> OSError:
     cause = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
     kept = "; what was there before is untouched" if target.exists() else ""
     # The constructor picks the subclass (PermissionError, …) from the errno.
-    return OSError(error.errno, f"cannot write {target}: {cause}{kept}", str(target))
+    return OSError(error.errno, f"cannot write, {cause}{kept}", str(target))
 
 
 def _sync(path: Path) -> None:

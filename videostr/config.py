@@ -8,6 +8,7 @@ environment (`${oc.env:HOME}`).
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
 from pathlib import Path
@@ -157,7 +158,8 @@ def _escape(value: Any) -> Any:
         return {key: _escape(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_escape(item) for item in value]
-    return value.replace("${", "\\${") if isinstance(value, str) else value
+    # n backslashes before it become 2n + 1: OmegaConf reads pairs as one backslash, the last as "what follows is text".
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def _convert(hint: Any, value: Any, key: str, source: str, root: type, partial: bool) -> Any:
@@ -180,7 +182,7 @@ def _convert(hint: Any, value: Any, key: str, source: str, root: type, partial: 
                 return _convert(option, value, key, source, root, partial)
             except ConfigError:
                 continue
-        if len(options) == 1 and value is not None:
+        if len(options) == 1 and (get_origin(options[0]) or dataclasses.is_dataclass(options[0])) and value is not None:
             return _convert(options[0], value, key, source, root, partial)
         try:
             return _convert(options[-1], value, key, source, root, partial)
