@@ -124,7 +124,7 @@ def make_policy(
     if freeze_vision:
         model.model.visual.requires_grad_(False)
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     suppressed = _vision_ids(config, tokenizer)
     eos = model.generation_config.eos_token_id
     eos = tokenizer.eos_token_id if eos is None else eos

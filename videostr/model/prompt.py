@@ -83,10 +83,8 @@ def build_prompt(
             _check_vision(f"{name}[{index}]", item, vision, times=name == "videos" and policy.family == "qwen3_vl")
     text = _expand(text, IMAGE_PAD, [IMAGE_PAD * _tokens(image, vision) for image in images], "images")
     video_texts = [_video_text(policy.family, video, vision) for video in videos]
-    if policy.family == "qwen3_vl":
-        text = _expand(text, VISION_START + VIDEO_PAD + VISION_END, video_texts, "videos")
-    else:
-        text = _expand(text, VIDEO_PAD, video_texts, "videos")
+    # As transformers does, Qwen3-VL's template keeps its own start and end around the per-patch ones.
+    text = _expand(text, VIDEO_PAD, video_texts, "videos")
 
     input_ids_P = torch.tensor(policy.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.int64)
     config = policy.base.config
