@@ -9,11 +9,12 @@ import difflib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from videostr import atomic
 
 DURATION_TOLERANCE = 1.0  # seconds an interval may pass the stated duration: annotators round up
 
@@ -184,7 +185,7 @@ def _to_record(sample: Sample, folder: Path) -> dict[str, Any]:
 
 
 def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
-    """Writes a file that `read_samples` gives back, all or nothing: a temporary file beside it, then a rename.
+    """Writes a file that `read_samples` gives back, all or nothing.
 
     Videos under the file's folder are written relative to it. Raises SampleError for a sample that reading would
     refuse (the line is the one it would have had), OSError where the disk refuses.
@@ -206,22 +207,4 @@ def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
         lines.append(text + "\n")
     if not lines:
         raise SampleError(path, None, "there are no samples to write")
-    write_atomic(path, "".join(lines).encode("utf-8"))
-
-
-def write_atomic(path: str | os.PathLike, data: bytes) -> None:
-    """Replaces a file's content at once: a reader sees the old or the new, a crash leaves the old."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    atomic.write_bytes(path, "".join(lines).encode("utf-8"))

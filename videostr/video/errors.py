@@ -35,7 +35,8 @@ class VideoError(Exception):
 
     def __init__(self, path: str | os.PathLike, reason: str, detail: str = ""):
         self.path, self.reason, self.detail = os.fspath(path), reason, detail
-        super().__init__(f"{self.path}: {reason}{f' ({detail})' if detail else ''}. {REASONS[reason].capitalize()}.")
+        cause = f"{reason} ({detail})" if detail else reason
+        super().__init__(f"{self.path}: {cause}: {REASONS[reason]}")
 
     def __reduce__(self):  # exceptions with their own __init__ do not survive a worker process otherwise
         return type(self), (self.path, self.reason, self.detail)

@@ -27,13 +27,18 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """pts_N: presentation times of the frames, ascending, in units of time_base seconds, last packet's end in `end`.
+    """When each frame of a file is shown.
 
-    promised_end: the end that the container states, in the same units, where it states one and the frames stop clearly
-    before it; else `end`. keys_K: the key frames' pts. height, width: of a frame, upright (rotation applied).
+    pts_N: (N,) int64 presentation times of the frames, ascending, in units of time_base seconds. has_pts: false where
+    the container stores only times of decoding (AVI): these are then the frames' in the order in which they are shown.
+    keys_K: the key frames' times. end: where the last frame ends. promised_end: the end that the container states,
+    where it states one and the frames stop clearly before it; else `end`. height, width: of a frame, upright (rotation
+    applied). mirrored: the display matrix also mirrors the picture.
     """
 
     path: str
+    container: str  # FFmpeg's name of the format
+    has_pts: bool
     pts_N: np.ndarray
     keys_K: np.ndarray
     end: int
@@ -41,6 +46,7 @@ class FrameIndex:
     time_base: Fraction
     height: int
     width: int
+    mirrored: bool
 
     @property
     def truncated(self) -> bool:
@@ -109,20 +115,28 @@ def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.Vide
         yield container, stream
 
 
-def turn_upright(frame: av.VideoFrame, rgb_HWC: np.ndarray) -> np.ndarray:
-    """Applies the frame's display matrix (multiples of 90 degrees, mirrored or not)."""
+def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """(swap rows and columns, then flip rows, flip columns) that put a frame upright, from its display matrix."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
-        return rgb_HWC
+        return False, False, False
     # x' = a x + c y, y' = b x + d y; only the signs matter once the angle is rounded to the nearest quarter turn
     a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].astype(np.int64)
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        rgb_HWC, a, d = rgb_HWC.transpose(1, 0, 2), c, b
-    return np.ascontiguousarray(rgb_HWC[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+    swap = bool(abs(b) + abs(c) > abs(a) + abs(d))
+    return swap, bool((b if swap else d) < 0), bool((c if swap else a) < 0)
+
+
+def turn_upright(frame: av.VideoFrame, rgb_HWC: np.ndarray) -> np.ndarray:
+    """Applies the frame's display matrix (multiples of 90 degrees, mirrored or not)."""
+    swap, rows, columns = orientation(frame)
+    if swap:
+        rgb_HWC = rgb_HWC.transpose(1, 0, 2)
+    return np.ascontiguousarray(rgb_HWC[:: -1 if rows else 1, :: -1 if columns else 1])
 
 
 @dataclass
 class _Scan:
+    container: str  # FFmpeg's name of the format
     time_base: Fraction
     rate: Fraction | None  # average frame rate; used for nothing but the length of a single frame
     promised: Fraction | None  # the end in seconds that the container states
@@ -132,7 +146,7 @@ class _Scan:
 
 def _scan(path: str) -> _Scan:
     with open_video(path) as (container, stream):
-        scan = _Scan(stream.time_base, stream.average_rate, None, [], Fraction(-(2**62)))
+        scan = _Scan(container.format.name, stream.time_base, stream.average_rate, None, [], Fraction(-(2**62)))
         if not scan.time_base:
             raise VideoError(path, "no_timestamps")
         per_stream = bool(stream.duration)
@@ -155,18 +169,19 @@ def _scan(path: str) -> _Scan:
     return scan
 
 
-def _first_size(path: str) -> tuple[int, int]:
-    """(height, width) of the first frame that decodes, turned upright."""
+def _first_frame(path: str) -> tuple[int, int, bool]:
+    """Of the first frame that decodes: upright height and width, and whether the display matrix mirrors it."""
     with open_video(path) as (container, stream), as_video_error(path, "corrupt"):
         stream.thread_type = "SLICE"  # frame threads would read several packets ahead before the first frame
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
-                continue  # before the first key frame
+                continue  # for example before the first key frame
             for frame in frames:
-                shape = (frame.height, frame.width, 1)
-                return turn_upright(frame, np.broadcast_to(np.uint8(0), shape)).shape[:2]
+                swap, rows, columns = orientation(frame)
+                height, width = (frame.width, frame.height) if swap else (frame.height, frame.width)
+                return height, width, swap ^ rows ^ columns
     raise VideoError(path, "corrupt", "no frame decodes")
 
 
@@ -184,6 +199,8 @@ def read_index(path: str | os.PathLike) -> FrameIndex:
         raise VideoError(path, "corrupt", "no key frame")
     # frames shown before the first key frame refer to frames that are not in the file
     pts_N = np.unique(np.array([pts for pts, _, _ in packets if pts >= keys[0]], dtype=np.int64))
+    if int(pts_N[-1]) - int(pts_N[0]) >= 2**60:
+        raise VideoError(path, "corrupt", "frame times are not plausible")
     steps = np.diff(pts_N)
     step = int(np.median(steps)) if len(steps) else 0
     last = max((pts, duration) for pts, duration, _ in packets)[1] or step
@@ -195,6 +212,7 @@ def read_index(path: str | os.PathLike) -> FrameIndex:
     if scan.promised is not None:
         missing = scan.promised - max(scan.last_end, end * time_base)
         if missing > max(2 * step * time_base, Fraction(1, 4)):
-            promised_end = end + round(missing / time_base)
-    height, width = _first_size(path)
-    return FrameIndex(path, pts_N, np.array(sorted(keys)), end, promised_end, time_base, height, width)
+            promised_end = end + min(round(missing / time_base), 2**60)
+    has_pts = scan.container != "avi"
+    keys_K = np.array(sorted(keys), dtype=np.int64)
+    return FrameIndex(path, scan.container, has_pts, pts_N, keys_K, end, promised_end, time_base, *_first_frame(path))

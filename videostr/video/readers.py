@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import importlib.metadata
+import os
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import av
 import numpy as np
@@ -20,13 +24,30 @@ class Reader(Protocol):
 
 
 def read_pyav(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]:
-    """Decodes from the last key frame before the first wanted frame to the last wanted one, with threads."""
-    wanted = [int(x) for x in index.pts_N[positions_n]]
-    at, tainted = 0, False
+    """Decodes from the last key frame before the first wanted frame to the last wanted one, with threads.
+
+    A frame that its decoder calls damaged, or that follows one before the next key frame, is an error.
+    """
+    start = int(index.keys_K[max(np.searchsorted(index.keys_K, index.pts_N[positions_n[0]], side="right") - 1, 0)])
+    seek = index.has_pts and start > index.keys_K[0]
+    frames = _decode(index, positions_n, start if seek else None)
+    if seek:
+        try:
+            first = next(frames)
+        except VideoError:  # without an index in the container (MPEG-TS) a seek can land too late
+            frames = _decode(index, positions_n, None)
+        else:
+            yield first
+    yield from frames
+
+
+def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None) -> Iterator[np.ndarray]:
+    # where the container keeps no presentation times, frames are counted as they come out
+    wanted = (index.pts_N[positions_n] if index.has_pts else positions_n).tolist()
+    done, count, tainted = 0, -1, False
     with open_video(index.path) as (container, stream), as_video_error(index.path, "corrupt"):
-        start = index.keys_K[np.searchsorted(index.keys_K, wanted[0], side="right") - 1]
-        if start > index.keys_K[0]:
-            container.seek(int(start), stream=stream)
+        if start is not None:
+            container.seek(start, stream=stream)
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
@@ -34,24 +55,112 @@ def read_pyav(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray
                 tainted = True  # what refers to the lost frame is wrong too, up to the next key frame
                 continue
             for frame in frames:
+                count += 1
                 tainted = frame.is_corrupt or (tainted and not frame.key_frame)
-                if frame.pts is None or frame.pts < wanted[at]:
+                now = frame.pts if index.has_pts else count
+                if now is None or now < wanted[done]:
                     continue
-                if frame.pts > wanted[at] or tainted:
-                    raise VideoError(index.path, "corrupt", f"at {float(index.seconds(wanted[at])):.3f} s")
+                if now > wanted[done] or tainted:
+                    raise VideoError(index.path, "corrupt", f"no intact frame at {_at(index, positions_n[done])}")
                 rgb = turn_upright(frame, frame.to_ndarray(format="rgb24"))
-                while at < len(wanted) and wanted[at] == frame.pts:
-                    at += 1
+                while done < len(wanted) and wanted[done] == now:
+                    done += 1
                     yield rgb
-                if at == len(wanted):
+                if done == len(wanted):
                     return
-    raise VideoError(index.path, "corrupt", f"ends before {float(index.seconds(wanted[at])):.3f} s")
+    raise VideoError(index.path, "corrupt", f"the decoder ends before {_at(index, positions_n[done])}")
 
 
-READERS: dict[str, Reader] = {"pyav": read_pyav}
+def _at(index: FrameIndex, position: int) -> str:
+    return f"{float(index.seconds(index.pts_N[position])):.3f} s"
+
+
+def _check_planned(index: FrameIndex, name: str, positions: np.ndarray, got_seconds: np.ndarray) -> None:
+    """Raises unless a library's own times of the frames are those that were planned, to half a tick of the stream."""
+    want = index.seconds(index.pts_N[positions])
+    if not np.allclose(got_seconds, want, rtol=0, atol=max(float(index.time_base) / 2, 1e-6)):
+        raise VideoError(index.path, "reader", f"{name} finds other frame times in this file")
+
+
+def _refuse(index: FrameIndex, name: str) -> None:
+    if not index.has_pts:
+        raise VideoError(index.path, "reader", f"{name} needs frame times, {index.container} has none")
+    if index.mirrored:  # both libraries turn such a picture by 180 degrees instead
+        raise VideoError(index.path, "reader", f"{name} does not mirror frames")
+    if index.truncated:  # decord would retry for minutes
+        raise VideoError(index.path, "reader", f"{name} is not used on files that are cut off")
+
+
+CHUNK = 16  # frames that the libraries below hand over at once, at the file's full size
+
+
+def read_torchcodec(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]:
+    _refuse(index, "torchcodec")
+    from torchcodec.decoders import VideoDecoder
+
+    with as_video_error(index.path, "corrupt"):
+        decoder = VideoDecoder(index.path, dimension_order="NHWC", num_ffmpeg_threads=0, seek_mode="exact")
+        first = decoder.metadata.begin_stream_seconds
+    for at in range(0, len(positions_n), CHUNK):
+        positions = positions_n[at : at + CHUNK]
+        with as_video_error(index.path, "corrupt"):
+            batch = decoder.get_frames_at(positions.tolist())
+        _check_planned(index, "torchcodec", positions, batch.pts_seconds.double().numpy() - first)
+        yield from batch.data.numpy()
+
+
+def read_decord(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]:
+    _refuse(index, "decord")
+    if not any(name in index.container for name in ("mp4", "matroska", "flv")):  # seen: other frames in MPEG-TS
+        raise VideoError(index.path, "reader", f"decord does not seek exactly in {index.container}")
+    # decord retries a frame that does not decode this often, 10,240 times unless told: hours on a damaged file
+    os.environ.setdefault("DECORD_EOF_RETRY_MAX", "1024")
+    import decord
+
+    with as_video_error(index.path, "corrupt"):
+        video = decord.VideoReader(index.path, ctx=decord.cpu(0))
+        if len(video) < len(index.pts_N):
+            raise VideoError(index.path, "reader", f"decord finds {len(video)} frames, not {len(index.pts_N)}")
+        starts = video.get_frame_timestamp(range(len(index.pts_N)))[:, 0].astype(np.float64)
+    for at in range(0, len(positions_n), CHUNK):
+        positions = positions_n[at : at + CHUNK]
+        _check_planned(index, "decord", positions, starts[positions] - starts[0])
+        with as_video_error(index.path, "corrupt"):
+            batch = video.get_batch(positions.tolist()).asnumpy()
+        yield from batch
+
+
+READERS: dict[str, Reader] = {"pyav": read_pyav, "torchcodec": read_torchcodec, "decord": read_decord}
+
+
+class ReaderStatus(NamedTuple):
+    available: bool
+    note: str  # the version, or why the reader cannot be used and what to install
+
+
+@functools.cache
+def available_readers() -> dict[str, ReaderStatus]:
+    """Which readers work here, in the order in which "auto" takes them; each is imported to find out."""
+    status = {}
+    for name, module in (("pyav", "av"), ("torchcodec", "torchcodec.decoders"), ("decord", "decord")):
+        try:
+            importlib.import_module(module)
+            status[name] = ReaderStatus(True, importlib.metadata.version(module.split(".")[0]))
+        except ModuleNotFoundError as e:
+            status[name] = ReaderStatus(False, f"pip install {(e.name or module).split('.')[0]}")
+        except Exception as e:  # torchcodec looks for FFmpeg's shared libraries, and says so over a hundred lines
+            why = next((line.strip() for line in str(e).splitlines() if line.strip()), type(e).__name__)
+            status[name] = ReaderStatus(False, f"installed, but does not load (are FFmpeg's libraries there?): {why}")
+    return status
 
 
 def get_reader(name: str = "auto") -> Reader:
+    """The reader of that name; "auto" is PyAV, which planning needs anyway. Raises ValueError for a name that is not
+    known or a reader that does not work here."""
     if name == "auto":
-        return read_pyav
+        name = "pyav"
+    if name not in READERS:
+        raise ValueError(f"reader: expected 'auto' or one of {sorted(READERS)}, got {name!r}")
+    if name != "pyav" and not (status := available_readers()[name]).available:
+        raise ValueError(f"reader: {name!r} cannot be used here: {status.note}")
     return READERS[name]
