@@ -1,0 +1,227 @@
+"""OUT/index.html: a run on one self-contained page."""
+
+import base64
+import os
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from videostr import atomic
+from videostr.eval.metrics import THRESHOLDS, paired_bootstrap
+from videostr.report.choose import choose_samples, comparable
+from videostr.report.plots import CURVES, save_plots, stage_interval, stage_value
+from videostr.report.run import Run, is_number, is_span, read_run
+from videostr.report.strips import film_strip, to_jpeg
+from videostr.report.style import TRUTH, stage_colour, stage_label
+from videostr.video import VideoError
+
+_SCORES = ("miou", *(f"r1@{m}" for m in THRESHOLDS), "iop", "parse_rate")
+_TITLES = {"miou": "mIoU", "iop": "IoP", "parse_rate": "answers read"}
+
+
+def write_report(out: str | os.PathLike) -> Path:
+    """Draw the plots of the run in `out` (OUT/plots/*.png) and write OUT/index.html; returns the page's path.
+
+    The page needs nothing beside it: style and pictures are inside. It can be made of an unfinished or killed run, from
+    what is there.
+
+    Raises:
+        FileNotFoundError: no run in `out`. ValueError: summary.json is damaged. OSError: the page cannot be written.
+    """
+    run = read_run(out)
+    images = {name: _data_uri(png, "png") for name, png in save_plots(run).items()}
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((files("videostr.report") / "templates" / "page.html").read_text("utf-8"))
+    summary = run.summary
+    html = template.render(
+        title=run.out.resolve().name,
+        seed=summary.get("seed"),
+        minutes=summary["seconds"] / 60 if is_number(summary.get("seconds")) else None,
+        columns=[_TITLES.get(key, key.upper()) for key in _SCORES],
+        table=[_table_row(run, stage, index) for index, stage in enumerate(run.stages)],
+        gains=_gains(run),
+        headline=[images.pop(name) for name in ("stages", "learning_curve") if name in images],
+        plots=_plot_figures(images),
+        groups=_sample_groups(run),
+        truth_colour=TRUTH,
+        failures=_failures(run),
+        reports={
+            name: _flat(summary[name]) for name in ("cold_start", "difficulty") if isinstance(summary.get(name), dict)
+        },
+        skipped=_skipped(summary.get("skipped")),
+        unread=run.unread,
+        config=run.config,
+        versions=summary.get("versions") if isinstance(summary.get("versions"), dict) else {},
+    )
+    path = run.out / "index.html"
+    atomic.write_text(path, html)
+    return path
+
+
+def _table_row(run: Run, stage: str, index: int) -> dict[str, Any]:
+    info = (run.summary.get("stages") or {}).get(stage) or {}
+    cells = []
+    for key in _SCORES:
+        value = stage_value(run, stage, key)
+        interval = stage_interval(run, stage, key)
+        cells.append(
+            {
+                "value": f"{value:.3f}" if value == value else "–",
+                "interval": f"{interval[0]:.2f} – {interval[1]:.2f}" if interval else "",
+            }
+        )
+    samples = info.get("samples", len(run.evals.get(stage, ())))
+    return {
+        "label": stage_label(stage),
+        "colour": stage_colour(stage, index),
+        "cells": cells,
+        "samples": samples,
+        "seconds": f"{info['seconds']:.0f} s" if is_number(info.get("seconds")) else "–",
+    }
+
+
+def _gains(run: Run) -> list[dict[str, str]]:
+    """Each stage against the one before it, on the samples both scored."""
+    gains = []
+    stages = [stage for stage in run.stages if run.ious(stage)]
+    for first, second in zip(stages, stages[1:], strict=False):
+        a, b = (
+            {str(r["id"]): r["iou"] for r in run.evals[s] if "id" in r and is_number(r.get("iou"))}
+            for s in (first, second)
+        )
+        shared = sorted(a.keys() & b.keys())
+        if not shared:
+            continue
+        result = paired_bootstrap([a[name] for name in shared], [b[name] for name in shared], resamples=4000)
+        gains.append(
+            {
+                "name": f"{stage_label(first)} → {stage_label(second)}",
+                "difference": f"{result.difference:+.3f} mIoU",
+                "interval": f"{result.low:+.3f} to {result.high:+.3f}",
+                "p": "p < 0.001" if result.p_value < 0.001 else f"p = {result.p_value:.3f}",
+            }
+        )
+    return gains
+
+
+def _plot_figures(images: dict[str, str]) -> list[dict[str, str]]:
+    notes = {curve.name: curve.note for curve in CURVES}
+    return [{"name": name, "image": image, "note": notes.get(name, "")} for name, image in images.items()]
+
+
+def _sample_groups(run: Run) -> list[dict[str, Any]]:
+    rows = comparable(run)
+    return [
+        {"name": group, "samples": [_sample(run, name, rows[name]) for name in names]}
+        for group, names in choose_samples(run).items()
+    ]
+
+
+def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    row = list(by_stage.values())[-1]
+    image, problem, duration = None, None, row.get("duration") if is_number(row.get("duration")) else 0.0
+    try:
+        strip = film_strip(resolve_video(run, row.get("video")))
+        image, duration = _data_uri(to_jpeg(strip.image), "jpeg"), strip.duration
+    except VideoError as error:
+        problem = str(error)
+    duration = max(duration, 1e-9) if duration > 0 else max(end for _, end in row["spans"])
+    tracks = [
+        {
+            "label": "truth",
+            "colour": TRUTH,
+            "bars": [_bar(span, duration) for span in row["spans"]],
+            "value": ", ".join(f"{start:g} – {end:g} s" for start, end in row["spans"]),
+            "note": "",
+        }
+    ]
+    answers = []
+    for stage, answer in by_stage.items():
+        colour = stage_colour(stage, run.stages.index(stage))
+        pred = answer.get("pred") if is_span(answer.get("pred")) else None
+        tracks.append(
+            {
+                "label": stage_label(stage),
+                "colour": colour,
+                "bars": [_bar(pred, duration)] if pred else [],
+                "value": f"IoU {answer['iou']:.2f}" if pred else "",
+                "note": "" if pred else f"no interval: {str(answer.get('reason') or 'unknown').replace('_', ' ')}",
+            }
+        )
+        text = answer.get("text")
+        answers.append(
+            {"label": stage_label(stage), "colour": colour, "text": "" if text is None else str(text)[:4000]}
+        )
+    return {
+        "id": name,
+        "query": str(row.get("query", "")),
+        "video": Path(str(row.get("video", ""))).name,
+        "duration": duration,
+        "strip": image,
+        "problem": problem,
+        "tracks": tracks,
+        "ticks": [{"at": 100 * t / duration, "label": f"{t:g} s"} for t in ticks(duration)],
+        "answers": answers,
+    }
+
+
+def resolve_video(run: Run, video: Any) -> str:
+    """A path as an evaluation row has it; a relative one is relative to the output directory, else to the working
+    directory."""
+    path = Path(str(video))
+    inside = run.out / path
+    return str(inside if not path.is_absolute() and inside.exists() else path)
+
+
+def _bar(span: Any, duration: float) -> dict[str, float]:
+    """Left edge and width in per cent of the axis, cut to it; never so thin that it cannot be seen."""
+    start, end = (min(max(float(x) / duration, 0.0), 1.0) for x in span)
+    return {"left": 100 * min(start, 0.994), "width": max(100 * (end - start), 0.6)}
+
+
+def ticks(duration: float) -> list[float]:
+    """Round times from 0 to at most `duration`, between 4 and 9 of them."""
+    step = 10.0**-6
+    while True:
+        for factor in (1, 2, 5):
+            if duration / (step * factor) <= 8:
+                return [round(i * step * factor, 9) for i in range(int(duration / (step * factor) + 1e-9) + 1)]
+        step *= 10
+
+
+def _failures(run: Run) -> list[dict[str, Any]]:
+    table = []
+    for index, stage in enumerate(run.stages):
+        counts = Counter(
+            str(row.get("reason")) for row in run.evals.get(stage, ()) if row.get("reason") not in (None, "ok")
+        )
+        if run.evals.get(stage):
+            table.append(
+                {"label": stage_label(stage), "colour": stage_colour(stage, index), "counts": counts.most_common()}
+            )
+    return table if any(row["counts"] for row in table) else []
+
+
+def _flat(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """The scalars of a report, and of the dicts in it, as rows of text."""
+    rows = []
+    for key, value in report.items():
+        if key == "histogram":
+            continue
+        if isinstance(value, dict):
+            rows += [(f"{key.replace('_', ' ')}: {name.replace('_', ' ')}", text) for name, text in _flat(value)]
+        else:
+            text = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+            rows.append((key.replace("_", " "), f"{value:,}" if isinstance(value, int) and key != "seed" else text))
+    return rows
+
+
+def _skipped(skipped: Any) -> list[tuple[str, str]]:
+    return [(str(s.get("path")), str(s.get("reason"))) for s in skipped or () if isinstance(s, dict)]
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
