@@ -1,4 +1,4 @@
-"""The plain way: one transformers forward an answer, eager attention, own log_softmax. What grouped training must equal."""
+"""The plain way: one transformers forward an answer, eager attention, own log_softmax: grouped training's truth."""
 
 import copy
 
@@ -15,7 +15,7 @@ def plain_model(policy: Policy):
 
 
 def positions(model, prompt: Prompt, length: int) -> torch.Tensor:
-    """(3, 1, P + length) by the published rule, token by token: a run starts at the largest position so far plus one."""
+    """(3, 1, P + length) by the published rule, a run starts at the largest position so far plus one."""
     vision = model.config.vision_config
     grids = {1: prompt.image_grid_thw, 2: prompt.video_grid_thw}
     grids = {kind: [] if grid is None else grid.tolist() for kind, grid in grids.items()}

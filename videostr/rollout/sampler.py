@@ -12,7 +12,7 @@ from videostr.model.prompt import Prompt
 from videostr.rollout.cache import GroupCache, Prefill
 from videostr.rollout.sampling import SamplingParams, draw
 
-# Rows of finished answers ride along until this share of them is left; taking them out copies the answers' cache.
+# Rows of finished answers ride along until the rest fits in this share: taking them out copies the answers' cache.
 COMPACT_BELOW = 0.75
 
 
@@ -86,22 +86,25 @@ def _decode(policy, prompts, group_size, params, seeds) -> tuple[Tensor, Tensor,
     logprob_SN = torch.zeros(2, steps, rows, device=device)
     length_N = torch.full((rows,), steps, device=device)
     finished_N = torch.zeros(rows, dtype=torch.bool, device=device)
-    active_N = torch.arange(rows, device=device)  # which answers the rows still in the batch are
+    answer_BS = torch.arange(rows, device=device).view(-1, group_size)  # which answer each row in the batch is
     for step in range(steps):
+        answer_N = answer_BS.flatten()
         logits_NV = torch.nn.functional.linear(hidden_ND, base.lm_head.weight)
-        id_N, *logprobs = draw(logits_NV, bias_V, params, uniform_SN[step].index_select(0, active_N))
-        ids_SN[step].index_copy_(0, active_N, id_N)
-        logprob_SN[:, step].index_copy_(1, active_N, torch.stack(logprobs))
-        ended_N = torch.isin(id_N, stop_S) & ~finished_N[active_N]
+        id_N, *logprobs = draw(logits_NV, bias_V, params, uniform_SN[step].index_select(0, answer_N))
+        ids_SN[step].index_copy_(0, answer_N, id_N)
+        logprob_SN[:, step].index_copy_(1, answer_N, torch.stack(logprobs))
+        ended_N = torch.isin(id_N, stop_S) & ~finished_N[answer_N]
         if ended_N.any():
-            length_N[active_N[ended_N]] = step + 1
-            finished_N[active_N[ended_N]] = True
-            going = (~finished_N[active_N]).nonzero().flatten()
-            if not len(going):
+            length_N[answer_N[ended_N]] = step + 1
+            finished_N[answer_N[ended_N]] = True
+            group_B, slot_BS = _going(~finished_N[answer_BS])
+            if not len(group_B):
                 break
-            if len(going) <= COMPACT_BELOW * len(active_N):
-                cache.keep(going)
-                active_N, id_N, position_N = active_N[going], id_N[going], position_N[going]
+            if slot_BS.numel() <= COMPACT_BELOW * answer_BS.numel():
+                cache.keep(group_B, slot_BS)
+                row_N = (group_B[:, None] * answer_BS.shape[1] + slot_BS).flatten()
+                answer_BS = answer_N[row_N].view(slot_BS.shape)
+                id_N, position_N = id_N[row_N], position_N[row_N]
         if step + 1 == steps:
             break
         hidden_ND = base.model.language_model(
@@ -113,6 +116,18 @@ def _decode(policy, prompts, group_size, params, seeds) -> tuple[Tensor, Tensor,
         cache.length += 1
     logprob_SN = logprob_SN.cpu()
     return ids_SN.cpu().T, logprob_SN[0].T, logprob_SN[1].T, length_N.cpu(), finished_N.cpu()
+
+
+def _going(going_BS: Tensor) -> tuple[Tensor, Tensor]:
+    """Groups (B') with an answer that goes on, and of each as many answers (B', S') as the fullest has going on.
+
+    Where a group has fewer, finished ones fill the rectangle: nothing is read from them.
+    """
+    group_B = going_BS.any(1).nonzero().flatten()
+    if not len(group_B):
+        return group_B, group_B[:, None]
+    left_BS = going_BS[group_B]
+    return group_B, left_BS.int().argsort(dim=1, descending=True, stable=True)[:, : int(left_BS.sum(1).max())]
 
 
 def _prefill(policy: Policy, prompts: Sequence[Prompt], group_size: int, steps: int) -> tuple[Tensor, GroupCache]:
