@@ -97,9 +97,7 @@ def extensions_and_command() -> tuple[list[setuptools.Extension], type]:
         return [setuptools.Extension("videostr._C", sources, py_limited_api=True)], _WithoutTorch
 
     common = {"include_dirs": [str(Path("csrc").absolute())], "depends": headers, "py_limited_api": True}
-    extensions = [
-        cpp_extension.CppExtension("videostr._C", sources, extra_compile_args={"cxx": CXX_FLAGS}, **common)
-    ]
+    extensions = [cpp_extension.CppExtension("videostr._C", sources, extra_compile_args={"cxx": CXX_FLAGS}, **common)]
     cuda_sources = sorted(map(str, Path("csrc/cuda").glob("*.cu")))
     decision = decide_cuda(
         os.environ.get("VIDEOSTR_CUDA", "auto"),

@@ -2,7 +2,7 @@
 
 pip builds in an isolated environment that sees none of the target's packages. The extension uses torch's stable ABI, so
 any torch >= 2.10 will do to build it: the target's own where there is one (no second download of several GB), a fresh
-one only where there is none. Under isolation the interpreter still knows its prefix, hence where the target's packages lie.
+one only where there is none. Under isolation the interpreter still knows its prefix, hence where the target keeps them.
 """
 
 import importlib.metadata

@@ -16,7 +16,7 @@ using torch::headeronly::BFloat16;
 using torch::headeronly::Half;
 
 constexpr int64_t kBlock = 1024;                  // logits at a time: both buffers stay in the first-level cache
-constexpr int64_t kChunkBytes = int64_t{96} << 20;  // logits of one chunk of rows
+constexpr int64_t kChunkBytes = int64_t{64} << 20;  // logits of one chunk of rows
 
 int64_t chunk_rows(int64_t rows, int64_t vocabulary, int64_t itemsize) {
   const int64_t fit = kChunkBytes / std::max<int64_t>(1, vocabulary * itemsize);

@@ -9,15 +9,11 @@ from ._library import load
 
 load()
 
+from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
-from .reference import (  # noqa: E402
-    GroupAdvantage,
-    group_advantage,
-    policy_loss,
-    temporal_iou,
-    temporal_iou_pairwise,
-    temporal_iou_sets,
-)
+from .policy_loss import policy_loss  # noqa: E402
+from .reference import GroupAdvantage  # noqa: E402
+from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets  # noqa: E402
 
 __all__ = [
     "GroupAdvantage",

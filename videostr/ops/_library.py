@@ -35,8 +35,13 @@ def load() -> None:
 
 
 def any_device(name: str):
-    """Register a torch implementation for every device that has no kernel of its own."""
-    return torch.library.impl(f"{NAMESPACE}::{name}", "CompositeExplicitAutograd")
+    """Register a torch implementation for every device that has no kernel of its own, and leave it callable."""
+
+    def register(function):
+        torch.library.impl(f"{NAMESPACE}::{name}", "CompositeExplicitAutograd", function)
+        return function
+
+    return register
 
 
 # ---- argument checks: the name, what was expected, what came

@@ -234,7 +234,7 @@ def temporal_iou(pred: Tensor, target: Tensor, kind: str = "iou") -> Tensor:
     hull = torch.maximum(pred_end, end) - torch.minimum(pred_start, start)
     inter = (torch.minimum(pred_end, end) - torch.maximum(pred_start, start)).clamp(min=0)
     union = (pred_end - pred_start) + (end - start) - inter
-    iou = inter / union
+    iou = torch.where(union > 0, inter / torch.where(union > 0, union, 1.0), 0.0)  # two points share nothing
     if kind == "iou":
         return where_valid(iou, 0.0)
     if kind == "hull":

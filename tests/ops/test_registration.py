@@ -1,0 +1,102 @@
+"""What torch asks of every operator: schema, fake, autograd registration, torch.compile."""
+
+import pytest
+import torch
+
+from videostr import ops
+
+CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
+videostr = torch.ops.videostr
+
+
+def leaf(*shape):
+    return torch.randn(*shape, requires_grad=True)
+
+
+def spans(*shape):
+    return torch.rand(*shape, 2).sort(-1).values.requires_grad_()
+
+
+def calls():
+    """(operator, arguments) of every kind of call."""
+    target = torch.tensor([0, 6, 3])
+    yield videostr.linear_logprob, (leaf(3, 4), leaf(7, 4), target, leaf(7), 0.7, 3.0)
+    yield videostr.linear_logprob, (leaf(3, 4), leaf(7, 4), target, None, 1.0, None)
+    row = torch.rand(3)
+    yield (
+        videostr.linear_logprob_backward,
+        (row, row, leaf(3, 4), leaf(7, 4), target, leaf(7), row, row, 0.7, None, True, False, True),
+    )
+    group = torch.tensor([0, 1, 0])
+    yield videostr.group_advantage, (torch.rand(3), group, 2, "std", 1e-6, 0.0, torch.rand(3))
+    grid, mask = torch.rand(2, 3), torch.tensor([[True, False, True], [True, True, True]])
+    options = ("bnpo", "token", 0.2, 0.2, 0.1, "k3", 10.0, 0.1, 2.0, None)
+    yield videostr.policy_loss, (leaf(2, 3), grid, torch.rand(2), mask, grid, leaf(2, 3), grid, *options)
+    options = ("dapo", "sequence", 0.2, 0.2, 0.0, "k3", None, 0.0, None, 5.0)
+    yield videostr.policy_loss, (leaf(2, 3), grid, torch.rand(2), mask, None, None, None, *options)
+    yield videostr.temporal_iou, (spans(5), spans(5), "giou")
+    yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
+    offsets = torch.tensor([0, 2, 5])
+    yield videostr.temporal_iou_sets, (spans(5).detach(), offsets, spans(5).detach(), offsets)
+
+
+@pytest.mark.parametrize("index", range(len(list(calls()))))
+def test_opcheck(index):
+    operator, arguments = list(calls())[index]
+    # the gradients that the operators hand themselves are not for users to differentiate again
+    checks = CHECKS[:3] if operator is videostr.linear_logprob_backward else CHECKS
+    torch.library.opcheck(operator.default, arguments, test_utils=checks)
+
+
+def test_every_operator_is_checked_and_documented():
+    defined = {
+        name.split("::")[1].split(".")[0] for name in torch._C._dispatch_get_all_op_names() if "videostr::" in name
+    }
+    assert defined - {"build_info"} == {operator._qualified_op_name.split("::")[1] for operator, _ in calls()}
+    for name in ops.__all__:
+        assert getattr(ops, name).__doc__
+
+
+def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
+    logprob, entropy = ops.linear_logprob(hidden, weight, target, bias, 0.9, 4.0)
+    adv = ops.group_advantage(reward, group, num_groups=2)
+    logprob, entropy = logprob.view(4, -1), entropy.view(4, -1)
+    loss, stats = ops.policy_loss(
+        logprob,
+        logprob.detach() - 0.1,
+        adv.advantage_N,
+        mask,
+        logprob.detach() + 0.2,
+        entropy,
+        kl_coef=0.1,
+        entropy_coef=0.1,
+    )
+    overlap = ops.temporal_iou(pred, truth, "giou").mean() + ops.temporal_iou_pairwise(pred, truth, "diou").mean()
+    offsets = torch.tensor([0, 3])
+    overlap = overlap + ops.temporal_iou_sets(pred, offsets, truth, offsets).sum()
+    return loss - overlap, stats["kl"], adv.informative_B
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_compile_without_graph_breaks(dynamic):
+    torch.manual_seed(0)
+    arguments = [leaf(12, 4), leaf(9, 4), torch.arange(12) % 9, leaf(9), torch.rand(4), torch.tensor([0, 1, 1, 0])]
+    arguments += [torch.rand(4, 3) < 0.8, spans(3), spans(3)]
+    wanted = [x for x in arguments if x.requires_grad]
+    eager = everything(*arguments)
+    eager_grads = torch.autograd.grad(eager[0], wanted)
+    compiled = torch.compile(everything, fullgraph=True, dynamic=dynamic, backend="aot_eager")(*arguments)
+    for a, b in zip(compiled, eager, strict=True):
+        torch.testing.assert_close(a, b)
+    for a, b in zip(torch.autograd.grad(compiled[0], wanted), eager_grads, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_fake_tensors_run_nothing():
+    with torch._subclasses.FakeTensorMode():
+        logprob, entropy = ops.linear_logprob(
+            torch.empty(8, 4, dtype=torch.bfloat16),
+            torch.empty(9, 4, dtype=torch.bfloat16),
+            torch.empty(8, dtype=torch.long),
+        )
+    assert logprob.shape == entropy.shape == (8,) and logprob.dtype == torch.float32

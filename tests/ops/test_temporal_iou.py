@@ -1,0 +1,182 @@
+"""temporal_iou against exact rational arithmetic, and gradients against autograd of the specification."""
+
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videostr import ops
+
+KINDS = ["iou", "giou", "diou", "hull"]
+WORST = {"iou": 0.0, "hull": 0.0, "giou": -1.0, "diou": -1.0}
+
+
+def exact(pred, target, kind):
+    """One pair, in fractions."""
+    if not all(map(math.isfinite, (*pred, *target))):
+        return WORST[kind]
+    a, b, c, d = map(Fraction, (*pred, *target))
+    hull = max(b, d) - min(a, c)
+    if b < a or d < c or hull <= 0:
+        return WORST[kind]
+    inter = max(Fraction(0), min(b, d) - max(a, c))
+    union = (b - a) + (d - c) - inter
+    iou = inter / union if union else Fraction(0)
+    centres = abs((a + b) / 2 - (c + d) / 2)
+    return float(
+        {
+            "iou": iou,
+            "hull": inter / hull,
+            "giou": iou - (hull - union) / hull,
+            "diou": iou - (centres / hull) ** 2,
+        }[kind]
+    )
+
+
+# ends on a coarse grid: touching, equal, nested, reversed and empty intervals are common
+END = st.one_of(st.integers(-3, 9).map(float), st.sampled_from([0.5, 1e-6, 1e6, math.nan, math.inf, -math.inf]))
+SPAN = st.tuples(END, END)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(SPAN, SPAN), min_size=0, max_size=20), st.sampled_from(KINDS))
+def test_matched(pairs, kind):
+    pred, target = (torch.tensor([p[k] for p in pairs], dtype=torch.float64).reshape(-1, 2) for k in (0, 1))
+    truth = torch.tensor([exact(p, t, kind) for p, t in pairs], dtype=torch.float64)
+    for function in (ops.temporal_iou, ops.reference.temporal_iou):
+        torch.testing.assert_close(function(pred, target, kind), truth, rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(SPAN, max_size=8), st.lists(SPAN, max_size=8), st.sampled_from(KINDS))
+def test_pairwise(preds, targets, kind):
+    pred, target = (torch.tensor(x, dtype=torch.float64).reshape(-1, 2) for x in (preds, targets))
+    truth = torch.tensor([[exact(p, t, kind) for t in targets] for p in preds], dtype=torch.float64)
+    mine = ops.temporal_iou_pairwise(pred, target, kind)
+    assert mine.shape == (len(preds), len(targets))
+    torch.testing.assert_close(mine, truth.reshape(mine.shape), rtol=1e-12, atol=1e-12)
+
+
+def covered(spans):
+    """Unit cells that a set of whole-numbered intervals covers."""
+    return {cell for start, end in spans if math.isfinite(start + end) for cell in range(int(start), int(end))}
+
+
+WHOLE = st.one_of(st.tuples(st.integers(0, 12).map(float), st.integers(0, 12).map(float)), st.just((math.nan, 3.0)))
+SETS = st.lists(st.tuples(st.lists(WHOLE, max_size=6), st.lists(WHOLE, max_size=6)), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SETS, st.sampled_from([torch.int32, torch.int64]))
+def test_sets(problems, offset_dtype):
+    truth, flat, offsets = [], ([], []), ([0], [0])
+    for problem in problems:
+        pred, target = (covered(spans) for spans in problem)
+        truth.append(len(pred & target) / len(pred | target) if pred | target else 0.0)
+        for k in (0, 1):
+            flat[k].extend(problem[k])
+            offsets[k].append(len(flat[k]))
+    spans = [torch.tensor(x, dtype=torch.float64).reshape(-1, 2) for x in flat]
+    bounds = [torch.tensor(x, dtype=offset_dtype) for x in offsets]
+    for function in (ops.temporal_iou_sets, ops.reference.temporal_iou_sets):
+        mine = function(spans[0], bounds[0], spans[1], bounds[1])
+        torch.testing.assert_close(mine, torch.tensor(truth, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients(kind, rng):
+    # lengths and places at random: no ties, some pairs apart, some nested
+    start = torch.rand(200, 2, generator=rng, dtype=torch.float64) * 10
+    length = torch.rand(200, 2, generator=rng, dtype=torch.float64) * 6
+    spans = torch.stack([start, start + length], -1)
+    spans[0, 0] = torch.tensor([math.nan, 1.0])
+    spans[1, 1] = torch.tensor([5.0, 2.0])
+    spans[2, 0] = torch.tensor([0.0, math.inf])
+    pred, target = (spans[:, k].clone().requires_grad_() for k in (0, 1))
+    weight = torch.randn(200, generator=rng, dtype=torch.float64)
+    mine = torch.autograd.grad((ops.temporal_iou(pred, target, kind) * weight).sum(), (pred, target))
+    true = torch.autograd.grad((ops.reference.temporal_iou(pred, target, kind) * weight).sum(), (pred, target))
+    for a, b in zip(mine, true, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+        assert not a[:3].any()
+    small = pred[3:12].detach().requires_grad_(), target[3:10].detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda p, t: ops.temporal_iou_pairwise(p, t, kind), small)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_at_ties_agree_with_torch(kind):
+    grid = torch.tensor([[a, b] for a in range(4) for b in range(a, 4)], dtype=torch.float64)
+    pred = grid[:, None].expand(-1, len(grid), 2).clone().requires_grad_()
+    target = grid[None].expand(len(grid), -1, 2).clone().requires_grad_()
+    mine = torch.autograd.grad(ops.temporal_iou(pred, target, kind).sum(), (pred, target))
+    assert all(x.isfinite().all() for x in mine)
+    # equal ends are a tie of max and min; where one interval begins as the other stops, clamp's own rule would decide
+    plain = (pred[..., 1] > pred[..., 0]) & (target[..., 1] > target[..., 0])
+    plain &= torch.maximum(pred[..., 0], target[..., 0]) != torch.minimum(pred[..., 1], target[..., 1])
+    true = torch.autograd.grad(ops.reference.temporal_iou(pred, target, kind)[plain].sum(), (pred, target))
+    for a, b in zip(mine, true, strict=True):
+        torch.testing.assert_close(a[plain], b[plain])
+
+
+def test_a_step_along_giou_and_diou_brings_intervals_nearer():
+    for kind in ("giou", "diou"):
+        pred = torch.tensor([0.0, 1.0], requires_grad=True)
+        score = ops.temporal_iou(pred, torch.tensor([5.0, 8.0]), kind)
+        score.backward()
+        assert pred.grad[1] > 0 and score < 0
+
+
+def test_broadcasting_and_strides(rng):
+    pred = torch.rand(3, 1, 2, generator=rng).sort(-1).values
+    target = torch.rand(2, 5, generator=rng).sort(0).values.T  # not contiguous
+    assert ops.temporal_iou(pred, target).shape == (3, 5)
+    torch.testing.assert_close(ops.temporal_iou(pred, target), ops.temporal_iou_pairwise(pred[:, 0], target))
+    assert ops.temporal_iou(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 2.0])).item() == 0.5
+
+
+def test_many_and_large(rng):
+    pred = torch.rand(100_003, 2, generator=rng).sort(-1).values
+    target = torch.rand(100_003, 2, generator=rng).sort(-1).values
+    mine = ops.temporal_iou(pred, target)
+    torch.testing.assert_close(mine, ops.reference.temporal_iou(pred.double(), target.double()).float())
+    huge = torch.tensor([[-3e38, 3e38]])  # the length is beyond float32
+    assert ops.temporal_iou(huge, huge).item() == 1.0
+
+
+GOOD = {"pred": torch.zeros(3, 2), "target": torch.zeros(3, 2)}
+
+
+@pytest.mark.parametrize(
+    "change,error,message",
+    [
+        ({"pred": torch.zeros(3)}, ValueError, r"pred must have shape \(…, 2\)"),
+        ({"pred": torch.zeros(3, 2, dtype=torch.long)}, TypeError, "pred must be floating point"),
+        ({"pred": torch.zeros(3, 2).half()}, TypeError, "pred must be float32 or float64, got torch.float16"),
+        ({"target": torch.zeros(3, 2).double()}, TypeError, "one dtype"),
+        ({"target": torch.zeros(4, 2)}, ValueError, "target must have a shape that broadcasts"),
+        ({"target": [0.0, 1.0]}, TypeError, "target must be a tensor, got list"),
+        ({"kind": "ciou"}, ValueError, "kind must be one of iou, giou, diou, hull, got 'ciou'"),
+    ],
+)
+def test_wrong_arguments(change, error, message):
+    with pytest.raises(error, match=message):
+        ops.temporal_iou(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    "pred_offsets,target_offsets,message",
+    [
+        ([0, 2], [0, 3], "pred_offsets must run from 0 to 3"),
+        ([0, 3], [1, 3], "target_offsets must run from 0 to 3"),
+        ([0, 2, 1, 3], [0, 1, 2, 3], "without falling"),
+        ([0, 3], [0, 1, 3], "target_offsets must have shape"),
+        ([], [0, 3], "pred_offsets must have at least one entry"),
+    ],
+)
+def test_wrong_offsets(pred_offsets, target_offsets, message):
+    offsets = [torch.tensor(x, dtype=torch.long) for x in (pred_offsets, target_offsets)]
+    with pytest.raises(ValueError, match=message):
+        ops.temporal_iou_sets(torch.zeros(3, 2), offsets[0], torch.zeros(3, 2), offsets[1])
