@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from videostr import atomic
 from videostr.report.choose import choose_samples, comparable
@@ -12,7 +13,7 @@ from videostr.report.page import resolve_video, ticks
 from videostr.report.plots import draw_stage_bars, to_png
 from videostr.report.run import Run, is_span, read_run
 from videostr.report.strips import Strip, film_strip
-from videostr.report.style import GRID, INK, MUTED, TRUTH, dress, new_figure, stage_colour, stage_label
+from videostr.report.style import GRID, INK, MUTED, TRUTH, dress, stage_colour, stage_label
 from videostr.video import VideoError
 
 # One of each kind, so that the picture shows a failure as well as a success.
@@ -30,7 +31,7 @@ def readme_picture(out_dir: str | os.PathLike, png: str | os.PathLike) -> Path:
     clips = _clips(run)
     if not clips:
         raise ValueError(f"out_dir: expected a run with evaluations whose videos can be read, got {os.fspath(out_dir)}")
-    figure = new_figure(13.0, 0.55 + 1.85 * len(clips))
+    figure = Figure(figsize=(13.0, 0.55 + 1.85 * len(clips)), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 2.05], wspace=0.03)
     axes = left.subplots()
     draw_stage_bars(axes, run, ("miou", "r1@0.3", "r1@0.5", "r1@0.7"))
@@ -60,7 +61,9 @@ def _draw_clip(film: Axes, lanes: Axes, run: Run, kind: str, stages: dict[str, d
     row = list(stages.values())[-1]
     film.imshow(strip.image, extent=(0, strip.duration, 0, 1), aspect="auto", interpolation="bilinear")
     film.axis("off")
-    film.set_title(f"“{_shorten(str(row.get('query', '')))}”", loc="left", fontsize=11, color=INK, pad=4)
+    film.set_title(
+        f"“{_shorten(str(row.get('query', '')))}”", loc="left", fontsize=11, color=INK, pad=4, parse_math=False
+    )
     film.set_title(kind, loc="right", fontsize=9, color=MUTED, pad=4)
     spans = [("truth", TRUTH, row["spans"], "")]
     for stage, answer in stages.items():
@@ -88,5 +91,5 @@ def _draw_clip(film: Axes, lanes: Axes, run: Run, kind: str, stages: dict[str, d
 
 
 def _shorten(text: str, limit: int = 90) -> str:
-    # A dollar sign would start matplotlib's mathematics.
-    return (text if len(text) <= limit else text[: limit - 1] + "…").replace("$", r"\$")
+    text = text.encode("utf-8", errors="replace").decode()  # matplotlib refuses lone surrogates
+    return text if len(text) <= limit else text[: limit - 1] + "…"

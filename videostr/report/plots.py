@@ -18,7 +18,7 @@ from videostr.report.style import (
     TRUTH,
     dress,
     legend,
-    new_figure,
+    new_axes,
     stage_colour,
     stage_label,
 )
@@ -124,8 +124,7 @@ def stage_bars(run: Run) -> Figure | None:
     """mIoU and R1 of each stage, with 95 % bootstrap intervals where the per-sample scores are there."""
     if not run.stages:
         return None
-    figure = new_figure(6.2, 2.9)
-    axes = figure.subplots()
+    figure, axes = new_axes(6.2, 2.9)
     draw_stage_bars(axes, run, ("miou", *(f"r1@{m}" for m in THRESHOLDS)))
     return figure
 
@@ -184,8 +183,7 @@ def learning_curve(run: Run) -> Figure | None:
     lengths = {phase: run.metrics[phase][-1]["step"] for phase in ("sft", "rl") if run.metrics.get(phase)}
     if not lengths or not run.stages:
         return None
-    figure = new_figure(6.2, 2.9)
-    axes = figure.subplots()
+    figure, axes = new_axes(6.2, 2.9)
     start = {"sft": 0, "rl": lengths.get("sft", 0)}
     for phase in lengths:
         steps, values = series(run.metrics[phase], "eval/miou")
@@ -217,8 +215,7 @@ def iou_histogram(run: Run) -> Figure | None:
     stages = [stage for stage in run.stages if run.ious(stage)]
     if not stages:
         return None
-    figure = new_figure(5.0, 2.6)
-    axes = figure.subplots()
+    figure, axes = new_axes(5.0, 2.6)
     for index, stage in enumerate(stages):
         counts, edges = np.histogram(run.ious(stage), bins=20, range=(0, 1))
         colour = stage_colour(stage, index)
@@ -235,8 +232,7 @@ def difficulty_histogram(run: Run) -> Figure | None:
     histogram = (run.summary.get("difficulty") or {}).get("histogram")
     if not histogram:
         return None
-    figure = new_figure(5.0, 2.6)
-    axes = figure.subplots()
+    figure, axes = new_axes(5.0, 2.6)
     axes.stairs(histogram["before"], histogram["edges"], fill=True, color="#a3abb5", alpha=0.55, label="all")
     axes.stairs(histogram["after"], histogram["edges"], fill=True, color=TRUTH, alpha=0.75, label="selected")
     dress(axes, "Difficulty of the RL samples", "mean IoU of the rollouts", "samples")
@@ -266,8 +262,7 @@ def _draw_curve(curve: Curve, rows: Sequence[dict[str, Any]]) -> Figure | None:
         data = [(label, steps[values > 0], values[values > 0]) for label, steps, values in data if (values > 0).any()]
     if not data:
         return None
-    figure = new_figure(5.0, 2.6)
-    axes = figure.subplots()
+    figure, axes = new_axes(5.0, 2.6)
     for (label, steps, values), colour in zip(data, LINE_COLOURS, strict=False):
         mark = {"marker": "."} if len(steps) == 1 else {}
         axes.plot(steps, values, color=colour, linewidth=0.9, alpha=0.28)
