@@ -85,7 +85,7 @@ def test_weights():
     policy, prompts, groups = sample()
     with torch.no_grad():
         policy.base.model.language_model.norm.weight.mul_(1.1)
-    expect("log-probs", policy, prompts, prompts, groups, "the same weights")
+    expect("log-probs", policy, prompts, prompts, groups, "the weights")
 
 
 def test_suppressed_ids():

@@ -8,6 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from videostr.model.attention import repeat_heads
 from videostr.model.packing import PackedLayout
+from videostr.model.prefix_flash import PrefixFlash
 
 
 @dataclass
@@ -17,6 +18,13 @@ class PrefixAttention:
     layout: PackedLayout
 
     def __call__(self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        if query.device.type == "cpu":
+            rows = (states[0].transpose(0, 1) for states in (query, key, value))
+            return PrefixFlash.apply(*rows, self.layout, scaling)[None]
+        return self.with_mask(query, key, value, scaling)
+
+    def with_mask(self, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        """The same by two SDPA calls, on any device: every answer gets a copy of its prompt's keys and values."""
         layout, heads = self.layout, query.shape[1]
         prompt = [gather_padded(states, layout.prompt_index_BP) for states in (query, key, value)]
         prompt_key, prompt_value = (repeat_heads(states, heads) for states in prompt[1:])

@@ -20,7 +20,7 @@ HINTS = {
     "times": "look at the frame times: `second_per_grid_ts` must come from the file's own times on both sides",
     "positions": "look at the M-RoPE positions: ids and grids agree, so a rule or a frame time must differ",
     "frames": "look at the frames: the same grid holds other pixels (decoder, resize, normalisation)",
-    "log-probs": "look at temperature, suppressed ids, dropout (also lora_dropout), and whether both have the same weights",
+    "log-probs": "look at temperature, suppressed ids, dropout (also lora_dropout), and whether the weights are equal",
 }
 
 
@@ -92,8 +92,9 @@ def check_rollout(
         raise RolloutMismatchError(
             "log-probs",
             mismatch.max,
-            f"by up to {mismatch.max:.3g} nats (mean {mismatch.mean:.3g} over {mismatch.tokens} tokens, allowed "
-            f"{tolerance:g}), most at token {column} of answer {row}: {sampled:.4f} when sampled, {trained:.4f} in training",
+            f"by up to {mismatch.max:.3g} nats (mean {mismatch.mean:.3g} over {mismatch.tokens} tokens, "
+            f"allowed {tolerance:g}), most at token {column} of answer {row}: {sampled:.4f} in rollout, "
+            f"{trained:.4f} in training",
         )
     return mismatch
 
