@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import cached_file
 
 from videostr.model.attention import IMPLEMENTATION
+from videostr.model.vision_attention import VISION_IMPLEMENTATION
 
 FAMILIES: dict[str, type[PreTrainedModel]] = {
     "qwen2_vl": Qwen2VLForConditionalGeneration,
@@ -121,6 +122,9 @@ def make_policy(
     if config.model_type not in FAMILIES:
         raise ValueError(f"model is of type {config.model_type!r}; expected one of {', '.join(FAMILIES)}")
     model.set_attn_implementation({"text_config": IMPLEMENTATION})
+    if model.config.vision_config._attn_implementation == "sdpa":
+        # Set on the config itself: `set_attn_implementation` would look for flash-attn because of the name.
+        model.model.visual.config._attn_implementation = VISION_IMPLEMENTATION
     if freeze_vision:
         model.model.visual.requires_grad_(False)
     if gradient_checkpointing:

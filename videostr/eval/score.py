@@ -1,0 +1,103 @@
+"""Run a policy over samples and keep every answer with its score: evaluation (one greedy answer) and difficulty (k sampled ones).
+
+Rows are written batch by batch, so a killed run repeats at most one batch; batches are fixed by position, so a resumed run
+computes what an uninterrupted one would have.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from videostr import atomic
+from videostr.data.samples import Sample
+from videostr.rewards import TemporalReward
+from videostr.rollout import SamplingParams, sample_groups
+from videostr.training.metrics import read_rows
+from videostr.training.order import group_seed
+from videostr.training.prompter import Prompter
+
+
+def score_samples(
+    prompter: Prompter,
+    samples: Sequence[Sample],
+    reward: TemporalReward,
+    *,
+    answers: int,
+    params: SamplingParams,
+    seed: int,
+    batch_size: int,
+    path: Path,
+    accelerator: Accelerator,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[dict]:
+    """One row an answer, in the samples' order, written to `path` (JSON lines) and returned.
+
+    A row: id, video, query, spans, duration, answer (0 … answers-1), text, pred ([start, end] in seconds or null), reason, iou, reward.
+    Samples whose video cannot be read have no row; they are listed in `prompter.skipped`. Continues from the part files that
+    a killed call left beside `path`; a complete `path` is returned as it is.
+    """
+    if path.exists():
+        return read_rows(path)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    part_path = path.with_name(f"{path.name}.part{rank}of{world}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = read_rows(part_path)
+    batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+    mine = list(range(len(batches)))[rank::world]
+    finished = {line["batch"] for line in done}
+    atomic.write_text(part_path, "".join(json.dumps(line) + "\n" for line in done))
+    with part_path.open("a") as part:
+        for position, index in enumerate(mine):
+            if index not in finished:
+                rows = _score_batch(prompter, batches[index], reward, answers, params, seed)
+                part.write(json.dumps({"batch": index, "rows": rows}) + "\n")
+                part.flush()
+            if on_batch is not None:
+                on_batch(position + 1, len(mine))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        parts = [path.with_name(f"{path.name}.part{r}of{world}") for r in range(world)]
+        lines = sorted((line for part in parts for line in read_rows(part)), key=lambda line: line["batch"])
+        atomic.write_text(path, "".join(json.dumps(row) + "\n" for line in lines for row in line["rows"]))
+        for part in parts:
+            part.unlink()
+    accelerator.wait_for_everyone()
+    return read_rows(path)
+
+
+def _score_batch(
+    prompter: Prompter,
+    samples: Sequence[Sample],
+    reward: TemporalReward,
+    answers: int,
+    params: SamplingParams,
+    seed: int,
+) -> list[dict]:
+    kept, prompts = prompter.readable(samples)
+    if not kept:
+        return []
+    seeds = [group_seed(seed, 0, sample.id) for sample in kept]
+    groups = sample_groups(prompter.policy, prompts, answers, params, seeds)
+    rows = []
+    for sample, completions in zip(kept, groups, strict=True):
+        scored = reward([c.text for c in completions], [sample.spans] * answers, [sample.duration] * answers)
+        for number, completion in enumerate(completions):
+            span = scored.parsed[number].span
+            rows.append(
+                {
+                    "id": sample.id,
+                    "video": sample.video,
+                    "query": sample.query,
+                    "spans": [list(s) for s in sample.spans],
+                    "duration": sample.duration,
+                    "answer": number,
+                    "text": completion.text,
+                    "pred": None if span is None else list(span),
+                    "reason": scored.reasons[number],
+                    "iou": float(scored.terms["iou"][number]),
+                    "reward": float(scored.total_N[number]),
+                }
+            )
+    return rows

@@ -1,0 +1,115 @@
+"""One step's rollout: prompts -> groups of answers -> rewards -> advantages, the same list on every process.
+
+Each process samples its share of the prompts; the answers (ids and log-probs, a few bytes a token) are then exchanged, so that
+the informative groups of the whole step can be shared out evenly for training.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from videostr import ops
+from videostr.data.samples import Sample
+from videostr.grpo.config import GRPOConfig
+from videostr.rewards import TemporalReward
+from videostr.rollout import Completion, SamplingParams, sample_groups
+from videostr.training.order import group_seed
+from videostr.training.prompter import Prompter
+
+
+@dataclass(frozen=True)
+class Group:
+    """A sample's G answers with their rewards and, once computed, advantages (G,)."""
+
+    sample: Sample
+    completions: list[Completion]
+    reward_G: torch.Tensor
+    task_G: torch.Tensor
+    reasons: list[str]
+    terms: dict[str, torch.Tensor]
+    advantage_G: torch.Tensor | None = None
+    informative: bool = True
+
+
+def roll_out(
+    prompter: Prompter,
+    samples: Sequence[Sample],
+    reward: TemporalReward,
+    config: GRPOConfig,
+    accelerator: Accelerator,
+    seed: int,
+    step: int,
+) -> list[Group]:
+    """Sample, score and compare the answers of one step's samples. Samples whose video cannot be read are left out."""
+    sampling = config.sampling
+    params = SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        max_new_tokens=sampling.max_new_tokens,
+    )
+    mine = samples[accelerator.process_index :: accelerator.num_processes]
+    groups = []
+    for start in range(0, len(mine), sampling.rollout_batch):
+        part, prompts = prompter.readable(mine[start : start + sampling.rollout_batch])
+        if not part:
+            continue
+        seeds = [group_seed(seed, step, sample.id) for sample in part]
+        answers = sample_groups(prompter.policy, prompts, config.group_size, params, seeds)
+        groups += [score_group(sample, group, reward) for sample, group in zip(part, answers, strict=True)]
+    groups = gather_object(groups)
+    order = {sample.id: position for position, sample in enumerate(samples)}
+    groups.sort(key=lambda group: order[group.sample.id])
+    return with_advantages(groups, config)
+
+
+def score_group(sample: Sample, completions: list[Completion], reward: TemporalReward) -> Group:
+    """Rewards of one sample's answers."""
+    count = len(completions)
+    scored = reward([c.text for c in completions], [sample.spans] * count, [sample.duration] * count)
+    return Group(sample, completions, scored.total_N, scored.terms["iou"], scored.reasons, scored.terms)
+
+
+def with_advantages(groups: list[Group], config: GRPOConfig) -> list[Group]:
+    """The same groups with `advantage_G` and `informative` filled in, by one operator call."""
+    if not groups:
+        return []
+    advantage = config.advantage
+    gated = advantage.gate == "task"
+    result = ops.group_advantage(
+        torch.cat([group.reward_G for group in groups]),
+        torch.repeat_interleave(torch.arange(len(groups)), config.group_size),
+        scale=advantage.scale,
+        eps=advantage.eps,
+        # A standard deviation is never below 0, so without the gate every group counts.
+        min_std=advantage.min_std if gated else -1.0,
+        task_reward=torch.cat([group.task_G for group in groups]) if gated else None,
+    )
+    parts = result.advantage_N.split(config.group_size)
+    return [
+        replace(group, advantage_G=part, informative=bool(informative))
+        for group, part, informative in zip(groups, parts, result.informative_B, strict=True)
+    ]
+
+
+def rollout_metrics(groups: list[Group]) -> dict[str, float]:
+    """What the answers of a step were like, before any training on them."""
+    reward_BG = torch.stack([group.reward_G for group in groups])
+    completions = [completion for group in groups for completion in group.completions]
+    reasons = Counter(reason for group in groups for reason in group.reasons)
+    row = {
+        "reward": reward_BG.mean(),
+        "group_std": torch.stack([group.task_G for group in groups]).std(dim=1).mean(),
+        "informative": sum(group.informative for group in groups) / len(groups),
+        "length": sum(len(c.ids_L) for c in completions) / len(completions),
+        "truncated": sum(not c.finished for c in completions) / len(completions),
+    }
+    for name in groups[0].terms:
+        row[f"reward/{name}"] = torch.stack([group.terms[name] for group in groups]).mean()
+    for reason, count in reasons.items():
+        row[f"reason/{reason}"] = count / len(completions)
+    return {key: float(value) for key, value in row.items()}

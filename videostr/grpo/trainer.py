@@ -1,0 +1,191 @@
+"""GRPO in one sitting: roll out, compare, update.
+
+A step samples G answers to each of `prompts_per_step` prompts and trains on them in `updates_per_step` updates. The prompt of
+a group goes through the model once in sampling and once in each training forward (docs/grouped-training.md).
+
+Left out: a replay buffer, asynchronous rollouts, a value model.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from videostr import ops
+from videostr.data.samples import Sample
+from videostr.grpo.config import GRPOConfig
+from videostr.grpo.micro_batch import MicroBatch, build_micro_batches
+from videostr.grpo.plateau import reached_plateau
+from videostr.grpo.rollout import roll_out, rollout_metrics
+from videostr.model import GroupedPolicy, Policy
+from videostr.rewards import TemporalReward
+from videostr.rollout import SamplingParams, sample_groups
+from videostr.rollout.check import check_rollout, logprob_mismatch
+from videostr.training.loop import TrainLoop
+from videostr.training.order import step_indices
+from videostr.training.prompter import Prompter
+
+
+def train_grpo(
+    prompter: Prompter,
+    samples: Sequence[Sample],
+    reward: TemporalReward,
+    config: GRPOConfig,
+    *,
+    out_dir: Path,
+    accelerator: Accelerator,
+    seed: int,
+    name: str = "rl",
+    reference: Policy | None = None,
+    on_step: Callable[[int, dict], None] | None = None,
+) -> None:
+    """Train `prompter.policy` in place; continues from a checkpoint under `out_dir`.
+
+    reference: the policy the KL term holds on to; needed exactly when `config.loss.kl_coef` is above 0.
+    Raises ValueError when there is no sample, or the reference is missing or not used.
+    """
+    if not samples:
+        raise ValueError("samples is empty: GRPO has nothing to train on")
+    if (config.loss.kl_coef > 0) != (reference is not None):
+        raise ValueError(
+            f"reference must be given exactly when loss.kl_coef is above 0, which is {config.loss.kl_coef}"
+        )
+    loop = TrainLoop(
+        GroupedPolicy(prompter.policy),
+        accelerator,
+        name=name,
+        out_dir=out_dir,
+        total_steps=config.steps,
+        updates_per_step=config.updates_per_step,
+        optim=config.optim,
+        loop=config.loop,
+    )
+    reference_module = None
+    if reference is not None:
+        reference.model.requires_grad_(False).eval()
+        reference_module = GroupedPolicy(reference)
+    if reached_plateau(loop.history, config.plateau):  # killed after the last step, before the stage was marked done
+        return
+    check_start(prompter, loop.module, samples[:2], config)
+    for step in loop.steps():
+        batch = [samples[i] for i in step_indices(len(samples), config.prompts_per_step, step, seed)]
+        groups = roll_out(prompter, batch, reward, config, accelerator, seed, step)
+        row = rollout_metrics(groups) | {"lr": loop.lr} if groups else {"lr": loop.lr}
+        prompter.policy.model.train()
+        updates = [
+            build_micro_batches(groups[start : start + config.prompts_per_update], prompter, config, accelerator)
+            for start in range(0, config.prompts_per_step, config.prompts_per_update)
+        ]
+        if config.updates_per_step > 1:
+            # Later updates need the log-probs of the policy that sampled, so they are taken before the first one.
+            for micro_batch in (m for update in updates for m in update):
+                micro_batch.old_logprob_NL = _logprob(loop.module, micro_batch, config)
+        if reference_module is not None:
+            for micro_batch in (m for update in updates for m in update):
+                micro_batch.ref_logprob_NL = _logprob(reference_module, micro_batch, config)
+        totals = _Totals(accelerator)
+        for update in updates:
+            if update:
+                loss_of = _loss_function(loop.module, config, totals)
+                totals.add({"grad_norm": loop.update(update, loss_of)}, 1.0 / accelerator.num_processes)
+            else:
+                loop.skip_update()
+        loop.log(row | totals.means())
+        if on_step is not None:
+            on_step(step + 1, loop.history[-1])
+        if reached_plateau(loop.history, config.plateau):
+            accelerator.print(f"{name}: reward and within-group std stand still; stopping after step {step + 1}")
+            loop.finish()
+
+
+def check_start(prompter: Prompter, module: torch.nn.Module, samples: Sequence[Sample], config: GRPOConfig) -> None:
+    """Sample a few answers and make sure training sees what sampling saw, the videos read anew.
+
+    Raises RolloutMismatchError where ids, grid, frame times, positions, frames or log-probs differ.
+    """
+    kept, prompts = prompter.readable(samples)
+    if not kept:
+        return
+    params = SamplingParams(
+        temperature=config.sampling.temperature, max_new_tokens=min(64, config.sampling.max_new_tokens)
+    )
+    groups = sample_groups(prompter.policy, prompts, 2, params, seeds=list(range(len(kept))))
+    again = [prompter.uncached()(sample) for sample in kept]
+    check_rollout(module, prompts, again, groups, temperature=config.sampling.temperature)
+
+
+@torch.no_grad()
+def _logprob(module: torch.nn.Module, micro_batch: MicroBatch, config: GRPOConfig) -> Tensor:
+    return module(micro_batch.pack(), temperature=config.sampling.temperature, entropy=False)[0]
+
+
+def _loss_function(module: torch.nn.Module, config: GRPOConfig, totals: "_Totals") -> Callable[[MicroBatch], Tensor]:
+    """The loss of one micro-batch, already divided by what it is averaged over."""
+
+    def loss_of(batch: MicroBatch) -> Tensor:
+        packed = batch.pack()
+        mask_NL = packed.mask_NL
+        sampler_NL = batch.sampler_logprob_NL(mask_NL)
+        logprob_NL, entropy_NL = module(packed, temperature=config.sampling.temperature)
+        # One update a rollout: the policy is still the one that sampled, so its own log-probs are the old ones.
+        old_NL = batch.old_logprob_NL if batch.old_logprob_NL is not None else logprob_NL.detach()
+        loss, stats = ops.policy_loss(
+            logprob_NL,
+            old_NL,
+            batch.advantage_N(),
+            mask_NL,
+            ref_logprob=batch.ref_logprob_NL,
+            entropy=entropy_NL,
+            sampler_logprob=sampler_NL,
+            loss_type=config.loss.loss_type,
+            ratio_level=config.loss.ratio_level,
+            clip_low=config.loss.clip_low,
+            clip_high=config.loss.clip_high,
+            kl_coef=config.loss.kl_coef,
+            kl_type=config.loss.kl_type,
+            kl_clamp=config.loss.kl_clamp,
+            entropy_coef=config.loss.entropy_coef,
+            importance_cap=config.loss.importance_cap,
+            normalizer=batch.normalizer,
+        )
+        gap = logprob_mismatch(old_NL, sampler_NL, mask_NL)
+        tokens = gap.tokens * batch.counted
+        totals.add({key: float(value) for key, value in stats.items()} | {"mismatch_mean": gap.mean}, tokens)
+        totals.maximum("mismatch_max", gap.max * batch.counted)
+        return loss * batch.weight
+
+    return loss_of
+
+
+class _Totals:
+    """Weighted means and maxima of a step's numbers over micro-batches and processes."""
+
+    def __init__(self, accelerator: Accelerator):
+        self.accelerator = accelerator
+        self.sums: dict[str, list[float]] = {}
+        self.maxima: dict[str, float] = {}
+
+    def add(self, values: dict[str, float], weight: float) -> None:
+        for key, value in values.items():
+            total = self.sums.setdefault(key, [0.0, 0.0])
+            total[0] += value * weight
+            total[1] += weight
+
+    def maximum(self, key: str, value: float) -> None:
+        self.maxima[key] = max(value, self.maxima.get(key, 0.0))
+
+    def means(self) -> dict[str, float]:
+        ranks = gather_object([(self.sums, self.maxima)])
+        row = {}
+        for key in {key for sums, _ in ranks for key in sums}:
+            parts = [sums[key] for sums, _ in ranks if key in sums]
+            weight = sum(part[1] for part in parts)
+            if weight:
+                row[key] = sum(part[0] for part in parts) / weight
+        for _, maxima in ranks:
+            for key, value in maxima.items():
+                row[key] = max(value, row.get(key, 0.0))
+        return row

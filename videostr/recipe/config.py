@@ -1,0 +1,103 @@
+"""Settings of the two-stage temporal grounding recipe. The defaults are the embedded run: a generated world, a small model."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from videostr.data.prompts import PROMPTS
+from videostr.data.world import WorldConfig
+from videostr.grpo import GRPOConfig
+from videostr.model.tiny import TinyConfig
+from videostr.rewards import TemporalReward
+from videostr.sft import SFTConfig
+from videostr.video import FramePolicy
+
+
+@dataclass
+class DataConfig:
+    """Where samples come from. Without `train` a world is generated, of so many clips a set.
+
+    train, test, cold_start: JSON-lines files of samples (docs/data.md). Without `cold_start` the train samples that have
+    a response serve; without `test` every tenth video is held out.
+    """
+
+    train: str | None = None
+    test: str | None = None
+    cold_start: str | None = None
+    cold_start_clips: int = 600
+    train_clips: int = 300
+    test_clips: int = 100
+    world: WorldConfig = field(default_factory=WorldConfig)
+
+
+@dataclass
+class ModelConfig:
+    """path: a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint (folder or hub id); without it `tiny` is made from nothing.
+
+    sft_freeze_vision, rl_freeze_vision: keep the vision tower as it is in that stage. lora: arguments of peft.LoraConfig.
+    """
+
+    path: str | None = None
+    tiny: TinyConfig = field(default_factory=TinyConfig)
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    sft_freeze_vision: bool = False
+    rl_freeze_vision: bool = False
+    lora: dict[str, Any] | None = None
+    gradient_checkpointing: bool = False
+
+
+@dataclass
+class PromptConfig:
+    """name: of `videostr.data.prompts.PROMPTS`. written_times: write each frame pair's time before it, in seconds.
+
+    frames: which frames and what size; patch and merge size, mean and std are the model's own and are filled in.
+    cache_gib: memory for decoded videos.
+    """
+
+    name: str = "plain"
+    written_times: bool = False
+    frames: FramePolicy = field(default_factory=FramePolicy)
+    cache_gib: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in PROMPTS:
+            raise ValueError(f"prompt.name must be one of {', '.join(PROMPTS)}, got {self.name!r}")
+
+
+@dataclass
+class DifficultyConfig:
+    """Which samples GRPO sees. answers: rollouts a sample, at `temperature`; sampler: see videostr.data.difficulty.
+
+    max_samples: at most so many are scored, the first ones (null: all). options: the sampler's own arguments.
+    """
+
+    sampler: Literal["band", "time_r1", "timelens", "all"] = "band"
+    answers: int = 8
+    temperature: float = 1.0
+    max_samples: int | None = None
+    count: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class EvalConfig:
+    """Greedy answers; batch_size prompts at once."""
+
+    batch_size: int = 25
+    max_new_tokens: int = 64
+
+
+@dataclass
+class TwoStageConfig:
+    """min_iou: of the annotator's interval with the true one, for a cold-start sample to be kept. skip: stages to leave out."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    min_iou: float = 0.5
+    sft: SFTConfig = field(default_factory=SFTConfig)
+    difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
+    reward: TemporalReward = field(default_factory=TemporalReward)
+    grpo: GRPOConfig = field(default_factory=GRPOConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    skip: list[str] = field(default_factory=list)

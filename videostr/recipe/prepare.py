@@ -1,0 +1,64 @@
+"""The first stage: samples in OUT/data, and the model a run starts from."""
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from videostr.data.prompts import PROMPTS
+from videostr.data.samples import Sample, read_samples, write_samples
+from videostr.data.world import write_world
+from videostr.model.tiny import write_tiny_policy
+from videostr.recipe.config import DataConfig, TwoStageConfig
+from videostr.recipe.progress import Progress
+
+
+def prepare_data(config: DataConfig, directory: Path, seed: int) -> None:
+    """Write cold_start.jsonl, train.jsonl and test.jsonl under `directory`: the user's samples, or a generated world's.
+
+    Raises SampleError for a file that is not what docs/data.md describes.
+    """
+    sets = _generated(config, directory / "world", seed) if config.train is None else _given(config, seed)
+    for name, samples in sets.items():
+        write_samples(directory / f"{name}.jsonl", samples)
+
+
+def prepare_model(config: TwoStageConfig, out: Path, seed: int) -> None:
+    """Make the small model under OUT/models/base, its vocabulary learned from the samples; nothing to do for a checkpoint."""
+    if config.model.path is not None:
+        return
+    texts = [PROMPTS[config.prompt.name]]
+    for name in ("cold_start", "train"):
+        for sample in _read(out / "data" / f"{name}.jsonl"):
+            texts += [sample.query, sample.response or ""]
+    write_tiny_policy(out / "models/base", texts, config.model.tiny, seed)
+
+
+def _generated(config: DataConfig, directory: Path, seed: int) -> dict[str, list[Sample]]:
+    sets = {}
+    for name, clips in (
+        ("cold_start", config.cold_start_clips),
+        ("train", config.train_clips),
+        ("test", config.test_clips),
+    ):
+        sets[name] = list(write_world(directory, clips, seed, config.world, name, Progress(f"{name} clips", clips)))
+    return sets
+
+
+def _given(config: DataConfig, seed: int) -> dict[str, list[Sample]]:
+    train = read_samples(config.train)
+    if config.test is not None:
+        test = read_samples(config.test)
+    else:
+        videos = sorted({sample.video for sample in train})
+        random.Random(seed).shuffle(videos)
+        held_out = set(videos[: max(1, len(videos) // 10)])
+        test = [sample for sample in train if sample.video in held_out]
+        train = [sample for sample in train if sample.video not in held_out]
+        if not train:
+            raise ValueError(f"data.train: {config.train} has one video only; give data.test as well")
+    cold_start = read_samples(config.cold_start) if config.cold_start else [s for s in train if s.response]
+    return {"cold_start": cold_start, "train": train, "test": test}
+
+
+def _read(path: Path) -> Iterable[Sample]:
+    return read_samples(path) if path.stat().st_size else []

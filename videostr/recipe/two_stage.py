@@ -1,0 +1,265 @@
+"""The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from videostr import atomic
+from videostr.config import save_config, to_dict
+from videostr.data.curation import filter_cold_start
+from videostr.data.difficulty import RolloutScore, select
+from videostr.data.samples import Sample, read_samples, write_samples
+from videostr.eval.metrics import temporal_metrics
+from videostr.eval.score import score_samples
+from videostr.grpo import train_grpo
+from videostr.model import Policy, load_policy
+from videostr.recipe.command import RunArguments
+from videostr.recipe.config import TwoStageConfig
+from videostr.recipe.prepare import prepare_data, prepare_model
+from videostr.recipe.progress import Progress
+from videostr.recipe.stages import Stages
+from videostr.recipe.versions import software_versions
+from videostr.report import write_report
+from videostr.rewards import parse_interval
+from videostr.rollout import SamplingParams
+from videostr.sft import train_sft
+from videostr.training.loop import save_policy
+from videostr.training.prompter import Prompter, model_frames
+from videostr.video import SkippedVideos
+from videostr.video.cache import VideoCache
+
+
+def run_two_stage(arguments: RunArguments) -> None:
+    """Run every stage that is not done yet and write OUT/summary.json and OUT/index.html."""
+    TwoStage(arguments.config, arguments.out, arguments.seed).run()
+
+
+class TwoStage:
+    def __init__(self, config: TwoStageConfig, out: Path, seed: int):
+        self.config, self.out, self.seed = config, out, seed
+        self.settings = to_dict(config)
+        self.accelerator = self._accelerator()
+        self.stages = Stages(out, seed, config.skip)
+        self.skipped = SkippedVideos()
+        self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
+        torch.manual_seed(seed)
+
+    def run(self) -> None:
+        settings, stages = self.settings, self.stages
+        if self.accelerator.is_main_process:
+            save_config(self.config, self.out / "config.yaml")
+        files = [
+            _fingerprint(path) for path in (self.config.data.train, self.config.data.test, self.config.data.cold_start)
+        ]
+        stages.run("prepare", [settings["data"], settings["model"], files], ["data", "models/base"], self.prepare)
+        asked = [settings["prompt"], settings["reward"], settings["eval"], settings["mixed_precision"]]
+        stages.run("base", asked, ["eval/base.jsonl"], lambda: self.evaluate("base", self.model_of("base")))
+        stages.run("cold_start", settings["min_iou"], ["data/cold_start_kept.jsonl"], self.filter_cold_start)
+        stages.run("sft", settings["sft"], ["models/sft", "checkpoints/sft", "metrics/sft.jsonl"], self.sft)
+        stages.run("sft_eval", None, ["eval/sft.jsonl"], lambda: self.evaluate("sft", self.model_of("sft")))
+        stages.run("difficulty", settings["difficulty"], ["data/rl.jsonl"], self.difficulty)
+        stages.run("rl", settings["grpo"], ["models/rl", "checkpoints/rl", "metrics/rl.jsonl"], self.rl)
+        stages.run("rl_eval", None, ["eval/rl.jsonl"], lambda: self.evaluate("rl", self.model_of("rl")))
+        if self.accelerator.is_main_process:
+            self.write_summary()
+            write_report(self.out)
+        stages.say(f"summary: {self.out / 'summary.json'}   page: {self.out / 'index.html'}")
+
+    def prepare(self) -> dict:
+        if self.accelerator.is_main_process:
+            prepare_data(self.config.data, self.out / "data", self.seed)
+            prepare_model(self.config, self.out, self.seed)
+        self.accelerator.wait_for_everyone()
+        return {name: len(self.samples(name)) for name in ("cold_start", "train", "test")}
+
+    def filter_cold_start(self) -> dict:
+        samples = self.samples("cold_start")
+        kept, report = filter_cold_start(samples, self._parse, self.config.min_iou)
+        if self.accelerator.is_main_process:
+            write_samples(self.out / "data/cold_start_kept.jsonl", kept)
+        self.accelerator.wait_for_everyone()
+        self.stages.say(f"  kept {report['kept']} of {report['total']} written answers")
+        return report
+
+    def sft(self) -> dict:
+        samples = self.samples("cold_start_kept")
+        if not samples:
+            if self.config.model.path is None:
+                raise ValueError(
+                    "no cold-start sample is left, and a model made from nothing cannot start with GRPO: give samples with "
+                    "a response (data.cold_start), or a trained checkpoint (model.path)"
+                )
+            self.stages.say("  no written answers: GRPO starts from the base model")
+            return {"samples": 0}
+        accelerator = self._accelerator()
+        prompter = self._prompter("base", freeze_vision=self.config.model.sft_freeze_vision)
+        samples, _ = prompter.readable(samples)
+        progress = Progress("sft", self.config.sft.steps)
+        train_sft(
+            prompter,
+            samples,
+            self.config.sft,
+            out_dir=self.out,
+            accelerator=accelerator,
+            seed=self.seed,
+            on_step=lambda step, row: progress(step, f"loss {row['loss']:.3f}"),
+        )
+        save_policy(prompter.policy, self.out / "models/sft", accelerator)
+        return {"samples": len(samples)}
+
+    def difficulty(self) -> dict:
+        config = self.config.difficulty
+        samples = self.samples("train")[: config.max_samples]
+        parent = self.model_of("sft")
+        # Scores belong to the weights and to what was asked: another run of the same model finds them again.
+        key = _digest([_fingerprint(self._path(parent)), self.settings["prompt"], config.answers, config.temperature])
+        params = SamplingParams(temperature=config.temperature, max_new_tokens=self.config.grpo.sampling.max_new_tokens)
+        rows = self._score(self._prompter(parent), samples, f"difficulty/{key}.jsonl", config.answers, params)
+        ious: dict[str, list[float]] = {}
+        for row in rows:
+            ious.setdefault(row["id"], []).append(row["iou"])
+        scores = [RolloutScore(s.id, tuple(ious[s.id]), s.duration) for s in samples if s.id in ious]
+        selection = select(scores, config.sampler, config.count, self.seed, **config.options)
+        if not selection.ids:
+            raise ValueError(
+                f"difficulty.sampler {config.sampler!r} kept none of {len(scores)} samples (reasons: "
+                f"{selection.report['dropped']}): the cold start is too weak or the samples are too few; try sampler=all"
+            )
+        chosen = set(selection.ids)
+        if self.accelerator.is_main_process:
+            write_samples(self.out / "data/rl.jsonl", [sample for sample in samples if sample.id in chosen])
+        self.accelerator.wait_for_everyone()
+        self.stages.say(f"  {config.sampler}: kept {selection.report['kept']} of {selection.report['total']} samples")
+        return selection.report
+
+    def rl(self) -> dict:
+        config = self.config.grpo
+        accelerator = self._accelerator()
+        parent = self.model_of("sft")
+        prompter = self._prompter(parent, freeze_vision=self.config.model.rl_freeze_vision)
+        samples = self.samples("rl")
+        reference = self._policy(parent) if config.loss.kl_coef > 0 else None
+        progress = Progress("rl", config.steps)
+        train_grpo(
+            prompter,
+            samples,
+            self.config.reward,
+            config,
+            out_dir=self.out,
+            accelerator=accelerator,
+            seed=self.seed,
+            reference=reference,
+            on_step=lambda step, row: progress(step, f"reward {row.get('reward', 0):.3f}"),
+        )
+        save_policy(prompter.policy, self.out / "models/rl", accelerator)
+        return {"samples": len(samples)}
+
+    def evaluate(self, name: str, model: str) -> dict:
+        samples = self.samples("test")
+        params = SamplingParams(greedy=True, max_new_tokens=self.config.eval.max_new_tokens)
+        rows = self._score(self._prompter(model), samples, f"eval/{name}.jsonl", 1, params)
+        if not rows:
+            raise ValueError(f"none of the {len(samples)} test samples has a readable video: {self.skipped.counts()}")
+        metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
+        self.stages.say(
+            f"  {name}: mIoU {metrics['miou']:.3f}  R1@0.5 {metrics['r1@0.5']:.3f}  parsed {metrics['parse_rate']:.3f}"
+        )
+        return metrics
+
+    def write_summary(self) -> None:
+        results, seconds = self.stages.results, self.stages.seconds
+        names = {"base": "base", "sft": "sft_eval", "rl": "rl_eval"}
+        atomic.write_json(
+            self.out / "summary.json",
+            {
+                "stages": {
+                    name: results[stage] | {"seconds": seconds[stage] + seconds.get(name, 0.0) * (stage != name)}
+                    for name, stage in names.items()
+                    if results.get(stage)
+                },
+                "cold_start": results.get("cold_start", {}),
+                "difficulty": results.get("difficulty", {}),
+                "seconds": sum(seconds.values()),
+                "seconds_by_stage": seconds,
+                "skipped": self.skipped.to_list(),
+                "seed": self.seed,
+                "versions": software_versions(),
+                "config": self.settings,
+            },
+        )
+
+    def samples(self, name: str) -> list[Sample]:
+        path = self.out / "data" / f"{name}.jsonl"
+        return read_samples(path) if path.exists() and path.stat().st_size else []
+
+    def model_of(self, stage: str) -> str:
+        """The folder of a stage's model; the one before it where the stage made none."""
+        order = ["base", "sft", "rl"]
+        for name in reversed(order[: order.index(stage) + 1]):
+            if (self.out / "models" / name).is_dir():
+                return name
+        return "base"
+
+    def _score(
+        self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
+    ) -> list[dict]:
+        batch = max(1, self.config.eval.batch_size // answers)
+        progress = Progress(path, -(-len(samples) // batch))
+        return score_samples(
+            prompter,
+            samples,
+            self.config.reward,
+            answers=answers,
+            params=params,
+            seed=self.seed,
+            batch_size=batch,
+            path=self.out / path,
+            accelerator=self.accelerator,
+            on_batch=lambda done, total: progress(done),
+        )
+
+    def _prompter(self, model: str, freeze_vision: bool = False) -> Prompter:
+        policy = self._policy(model, freeze_vision)
+        prompt = self.config.prompt
+        frames = model_frames(policy, prompt.frames)
+        return Prompter(policy, prompt.name, prompt.written_times, frames, self.cache, self.skipped)
+
+    def _policy(self, model: str, freeze_vision: bool = False) -> Policy:
+        config = self.config.model
+        return load_policy(
+            self._path(model),
+            dtype=getattr(torch, config.dtype),
+            device=self.accelerator.device,
+            freeze_vision=freeze_vision,
+            lora=config.lora,
+            gradient_checkpointing=config.gradient_checkpointing,
+        )
+
+    def _path(self, model: str) -> str:
+        given = self.config.model.path
+        return given if model == "base" and given else str(self.out / "models" / model)
+
+    def _parse(self, text: str):
+        return parse_interval(text, self.config.reward.mode, think=self.config.reward.kind != "tvg_no_think")
+
+    def _accelerator(self) -> Accelerator:
+        return Accelerator(mixed_precision=self.config.mixed_precision)
+
+
+def _fingerprint(path: str | Path | None) -> str | None:
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else [Path(path)]:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 24):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""What supervised and grouped training share: prompts, data order, the loop, checkpoints, metrics."""

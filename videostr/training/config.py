@@ -1,0 +1,38 @@
+"""Settings shared by every trainer."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class OptimConfig:
+    """AdamW and its schedule.
+
+    schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
+    """
+
+    lr: float = 1e-6
+    weight_decay: float = 1e-2
+    beta1: float = 0.9
+    beta2: float = 0.999
+    max_grad_norm: float = 1.0
+    schedule: str = "constant"
+    warmup_ratio: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"optim.schedule must be 'cosine' or 'constant', got {self.schedule!r}")
+        if not self.lr > 0:
+            raise ValueError(f"optim.lr must be above 0, got {self.lr}")
+
+
+@dataclass
+class LoopConfig:
+    """How often a run is saved and where its numbers go.
+
+    save_every: steps between checkpoints. keep: checkpoints kept.
+    trackers: accelerate's logging back-ends beside metrics/NAME.jsonl, such as "tensorboard" or "wandb".
+    """
+
+    save_every: int = 50
+    keep: int = 2
+    trackers: list[str] = field(default_factory=list)

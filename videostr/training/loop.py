@@ -1,0 +1,188 @@
+"""The part of a training run that supervised and grouped training share: optimiser, schedule, checkpoints, resuming.
+
+A checkpoint is a folder written under a temporary name and renamed when complete. A killed run goes on from the
+newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`), and
+metrics that were written after the checkpoint are forgotten.
+
+Mixed precision, DDP, FSDP and DeepSpeed come from accelerate: start the same script with `accelerate launch` or `torchrun`.
+"""
+
+import contextlib
+import math
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import Tensor, nn
+
+from videostr import atomic
+from videostr.model import Policy
+from videostr.training.config import LoopConfig, OptimConfig
+from videostr.training.metrics import MetricsLog, read_rows
+
+_CHECKPOINT = re.compile(r"step_(\d+)")
+
+
+class TrainLoop:
+    """Drives `module` for `total_steps` steps; each step may make several optimiser updates.
+
+    for step in loop.steps():          # 0-based, continues after the newest checkpoint
+        ...
+        grad_norm = loop.update(micro_batches, loss_of)
+        loop.log({...})
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        accelerator: Accelerator,
+        *,
+        name: str,
+        out_dir: Path,
+        total_steps: int,
+        updates_per_step: int,
+        optim: OptimConfig,
+        loop: LoopConfig,
+    ):
+        self.accelerator = accelerator
+        self.config = loop
+        self.max_grad_norm = optim.max_grad_norm
+        self.total_steps = total_steps
+        self.name = name
+        self.checkpoints = out_dir / "checkpoints" / name
+        self.metrics = MetricsLog(out_dir / "metrics" / f"{name}.jsonl")
+        self.step = 0
+        decay, plain = [], []
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                (decay if parameter.ndim >= 2 else plain).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=optim.lr,
+            betas=(optim.beta1, optim.beta2),
+        )
+        total_updates = total_steps * updates_per_step
+        self.module, self.optimizer = accelerator.prepare(module, optimizer)
+        # Not prepared by accelerate, which would advance it once per process: one call is one update here.
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer.optimizer if hasattr(self.optimizer, "optimizer") else self.optimizer,
+            lambda update: lr_factor(update, total_updates, optim),
+        )
+        accelerator.register_for_checkpointing(self.schedule)
+        self.history: list[dict] = self._resume()
+        self._started = time.perf_counter()
+
+    def steps(self) -> Iterator[int]:
+        """The steps still to do. Saves after every `save_every` steps and after the last one."""
+        while self.step < self.total_steps:
+            self._started = time.perf_counter()
+            yield self.step
+            self.step += 1
+            if self.step % self.config.save_every == 0 or self.step == self.total_steps:
+                self.save()
+
+    def update(self, micro_batches: Sequence[Any], loss_of) -> float:
+        """One optimiser update from this rank's micro-batches; returns the gradient norm before clipping.
+
+        `loss_of(micro_batch)` returns a scalar; the gradients of all ranks' micro-batches are added up, so the losses carry
+        their own normalisation and a run's result does not depend on how many processes share it. Every rank must
+        bring the same number of micro-batches.
+        """
+        world = self.accelerator.num_processes
+        for index, micro_batch in enumerate(micro_batches):
+            last = index == len(micro_batches) - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
+                # DDP and FSDP average over ranks: undo that.
+                self.accelerator.backward(loss_of(micro_batch) * world)
+        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+        return float(norm)
+
+    def skip_update(self) -> None:
+        """Count an update for which there was nothing to learn from."""
+        self.schedule.step()
+
+    def finish(self) -> None:
+        """Make the current step the last one."""
+        self.total_steps = self.step + 1
+
+    @property
+    def lr(self) -> float:
+        return self.schedule.get_last_lr()[0]
+
+    def log(self, row: dict[str, float | Tensor]) -> None:
+        """Append this step's numbers to the metrics file (main process) and to the trackers."""
+        row = {key: float(value) for key, value in row.items()}
+        row = {"step": self.step + 1, **row, "seconds": time.perf_counter() - self._started}
+        # JSON has no NaN; a number that does not exist this step is left out.
+        row = {key: value for key, value in row.items() if math.isfinite(value)}
+        self.history.append(row)
+        if self.accelerator.is_main_process:
+            self.metrics.append(row)
+        if self.config.trackers:
+            self.accelerator.log({f"{self.name}/{key}": value for key, value in row.items()}, step=row["step"])
+
+    def save(self) -> None:
+        """Write the checkpoint of the steps done so far and delete the oldest ones."""
+        target = self.checkpoints / f"step_{self.step:06d}"
+        with contextlib.ExitStack() as stack:
+            folder = [None]
+            if self.accelerator.is_main_process:
+                folder = [str(stack.enter_context(atomic.atomic_dir(target)))]
+            broadcast_object_list(folder)
+            self.accelerator.save_state(folder[0], safe_serialization=True)
+            self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            for old in self._saved()[: -self.config.keep]:
+                shutil.rmtree(self.checkpoints / f"step_{old:06d}")
+        self.accelerator.wait_for_everyone()
+
+    def _saved(self) -> list[int]:
+        if not self.checkpoints.is_dir():
+            return []
+        matches = (_CHECKPOINT.fullmatch(entry.name) for entry in self.checkpoints.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
+
+    def _resume(self) -> list[dict]:
+        saved = self._saved()
+        if saved:
+            self.step = saved[-1]
+            self.accelerator.load_state(str(self.checkpoints / f"step_{self.step:06d}"))
+            self.accelerator.print(f"{self.name}: resuming after step {self.step} of {self.total_steps}")
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self.metrics.rewind(self.step)
+        self.accelerator.wait_for_everyone()
+        return read_rows(self.metrics.path)
+
+
+def lr_factor(update: int, total: int, optim: OptimConfig) -> float:
+    """The learning rate of update `update` (from 0) as a share of `optim.lr`."""
+    warmup = math.ceil(total * optim.warmup_ratio)
+    if update < warmup:
+        return (update + 1) / warmup
+    if optim.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (update - warmup) / max(1, total - warmup)))
+
+
+def save_policy(policy: Policy, directory: Path, accelerator: Accelerator) -> None:
+    """Write model and tokenizer as a folder that `load_policy` and transformers load; LoRA weights are merged in.
+
+    All processes call it, the main one writes. The policy is done with after this.
+    """
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        model = policy.model if policy.model is policy.base else policy.model.merge_and_unload()
+        with atomic.atomic_dir(directory) as partial:
+            model.save_pretrained(partial)
+            policy.tokenizer.save_pretrained(partial)
+    accelerator.wait_for_everyone()

@@ -1,0 +1,81 @@
+"""Samples -> prompts: the one place where a run's prompt text, frames and frame times are decided.
+
+Rollout, training and evaluation all come through here, so they cannot see different frames, rates or words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from videostr.data.prompts import render_prompt
+from videostr.data.samples import Sample
+from videostr.model import Policy, Prompt, build_prompt
+from videostr.video import FramePolicy, SkippedVideos, VideoError, VideoInputs
+from videostr.video.cache import VideoCache
+from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
+
+
+@dataclass
+class Prompter:
+    """Builds prompts for one policy; a video that cannot be read is skipped and listed in `skipped`, never replaced.
+
+    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair.
+    """
+
+    policy: Policy
+    prompt: str
+    written_times: bool
+    frames: FramePolicy
+    cache: VideoCache
+    skipped: SkippedVideos
+
+    def __call__(self, sample: Sample) -> Prompt:
+        """The prompt of one sample. Raises VideoError when its video cannot be read."""
+        video = self.cache.load(sample.video, self.frames)
+        pairs = split_pairs(video) if self.written_times else [video]
+        times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
+        return build_prompt(self.policy, render_prompt(self.prompt, sample.query, times), videos=pairs)
+
+    def uncached(self) -> "Prompter":
+        """The same, reading every file anew."""
+        return replace(self, cache=VideoCache(0))
+
+    def readable(self, samples: Sequence[Sample]) -> tuple[list[Sample], list[Prompt]]:
+        """The samples whose video can be read, and their prompts."""
+        kept, prompts = [], []
+        for sample in samples:
+            try:
+                prompts.append(self(sample))
+            except VideoError as error:
+                self.skipped.add(error)
+            else:
+                kept.append(sample)
+        return kept, prompts
+
+
+def split_pairs(video: VideoInputs) -> list[VideoInputs]:
+    """One video a frame pair, so that text can stand between them."""
+    pairs, height, width = video.grid_thw.tolist()
+    rows, frames = height * width, len(video.timestamps) // pairs
+    return [
+        replace(
+            video,
+            pixel_values=video.pixel_values[t * rows : (t + 1) * rows],
+            grid_thw=video.grid_thw.new_tensor([1, height, width]),
+            timestamps=video.timestamps[t * frames : (t + 1) * frames],
+        )
+        for t in range(pairs)
+    ]
+
+
+def model_frames(policy: Policy, frames: FramePolicy) -> FramePolicy:
+    """`frames` with the patch and merge sizes of the policy's vision tower and the mean and std it was trained with."""
+    vision = policy.base.config.vision_config
+    mean, std = (HALF, HALF) if policy.family == "qwen3_vl" else (CLIP_MEAN, CLIP_STD)
+    return replace(
+        frames,
+        patch_size=vision.patch_size,
+        merge_size=vision.spatial_merge_size,
+        temporal_patch_size=vision.temporal_patch_size,
+        image_mean=mean,
+        image_std=std,
+    )
