@@ -32,8 +32,8 @@ class FrameIndex:
     pts_N: (N,) int64 presentation times of the frames, ascending, in units of time_base seconds. has_pts: false where
     the container stores only times of decoding (AVI): these are then the frames' in the order in which they are shown.
     keys_K: the key frames' times. end: where the last frame ends. promised_end: the end that the container states,
-    where it states one and the frames stop clearly before it; else `end`. height, width: of a frame, upright (rotation
-    applied). mirrored: the display matrix also mirrors the picture.
+    where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that ends inside a box.
+    height, width: of a frame, upright (rotation applied). mirrored: the display matrix also mirrors the picture.
     """
 
     path: str
@@ -44,6 +44,7 @@ class FrameIndex:
     end: int
     promised_end: int
     time_base: Fraction
+    cut_off: bool
     height: int
     width: int
     mirrored: bool
@@ -95,13 +96,7 @@ def as_video_error(path: str, reason: str) -> Iterator[None]:
 def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Opens a checked file and yields (container, its best video stream), the decoder set to use threads."""
     with as_video_error(path, "not_a_video"):
-        try:
-            container = av.open(path, options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
-        except av.error.InvalidDataError as e:
-            with open(path, "rb") as f:
-                if f.read(8)[4:] == b"ftyp":  # a real mp4 whose index, usually written last, is not there
-                    raise VideoError(path, "truncated", "the index (moov) of the mp4 is missing or damaged") from e
-            raise
+        container = av.open(path, options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
     with container:
         videos = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not videos:
@@ -185,9 +180,39 @@ def _first_frame(path: str) -> tuple[int, int, bool]:
     raise VideoError(path, "corrupt", "no frame decodes")
 
 
+def _mp4_cut_off(path: str) -> bool:
+    """Whether the file looks like an mp4 whose last top-level box goes on after the file's end."""
+    size, at = os.path.getsize(path), 0
+    with open(path, "rb") as f:
+        while at < size:
+            f.seek(at)
+            head = f.read(16)
+            if at == 0 and head[4:8] != b"ftyp":
+                return False
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:  # the length follows in 8 bytes
+                length = int.from_bytes(head[8:16], "big")
+            if length == 0 and len(head) >= 8:  # up to the end of the file
+                return False
+            if length < 8 or at + length > size:
+                return True
+            at += length
+    return False
+
+
 def read_index(path: str | os.PathLike) -> FrameIndex:
     """Reads the file's packets once and decodes one frame. Raises VideoError for a file that cannot be used."""
     path = check_file(path)
+    try:
+        return _read_index(path)
+    except VideoError as e:
+        # what a cut through an mp4's own index looks like depends on where it falls; the cause is the same
+        if e.reason != "truncated" and _mp4_cut_off(path):
+            raise VideoError(path, "truncated", e.detail or e.reason) from e
+        raise
+
+
+def _read_index(path: str) -> FrameIndex:
     scan = _scan(path)
     packets, time_base = scan.packets, scan.time_base
     if not packets:
@@ -208,11 +233,25 @@ def read_index(path: str | os.PathLike) -> FrameIndex:
         last = round(1 / (scan.rate * time_base))
     end = int(pts_N[-1]) + max(last, 1)
 
-    promised_end = end
+    promised_end, cut_off = end, _mp4_cut_off(path)
     if scan.promised is not None:
         missing = scan.promised - max(scan.last_end, end * time_base)
-        if missing > max(2 * step * time_base, Fraction(1, 4)):
+        # containers round, and state the end of what they meant to hold; a cut through an mp4 is certain
+        slack = step * time_base / 2 if cut_off else max(2 * step * time_base, Fraction(1, 4))
+        if missing > slack:
             promised_end = end + min(round(missing / time_base), 2**60)
-    has_pts = scan.container != "avi"
-    keys_K = np.array(sorted(keys), dtype=np.int64)
-    return FrameIndex(path, scan.container, has_pts, pts_N, keys_K, end, promised_end, time_base, *_first_frame(path))
+    height, width, mirrored = _first_frame(path)
+    return FrameIndex(
+        path=path,
+        container=scan.container,
+        has_pts=scan.container != "avi",
+        pts_N=pts_N,
+        keys_K=np.array(sorted(keys), dtype=np.int64),
+        end=end,
+        promised_end=promised_end,
+        time_base=time_base,
+        cut_off=cut_off,
+        height=height,
+        width=width,
+        mirrored=mirrored,
+    )

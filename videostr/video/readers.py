@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import io
 import os
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -45,7 +46,8 @@ def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None) -> It
     # where the container keeps no presentation times, frames are counted as they come out
     wanted = (index.pts_N[positions_n] if index.has_pts else positions_n).tolist()
     done, count, tainted = 0, -1, False
-    with open_video(index.path) as (container, stream), as_video_error(index.path, "corrupt"):
+    reason = "truncated" if index.cut_off else "corrupt"
+    with open_video(index.path) as (container, stream), as_video_error(index.path, reason):
         if start is not None:
             container.seek(start, stream=stream)
         for packet in container.demux(stream):
@@ -61,14 +63,14 @@ def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None) -> It
                 if now is None or now < wanted[done]:
                     continue
                 if now > wanted[done] or tainted:
-                    raise VideoError(index.path, "corrupt", f"no intact frame at {_at(index, positions_n[done])}")
+                    raise VideoError(index.path, reason, f"no intact frame at {_at(index, positions_n[done])}")
                 rgb = turn_upright(frame, frame.to_ndarray(format="rgb24"))
                 while done < len(wanted) and wanted[done] == now:
                     done += 1
                     yield rgb
                 if done == len(wanted):
                     return
-    raise VideoError(index.path, "corrupt", f"the decoder ends before {_at(index, positions_n[done])}")
+    raise VideoError(index.path, reason, f"the decoder ends before {_at(index, positions_n[done])}")
 
 
 def _at(index: FrameIndex, position: int) -> str:
@@ -138,19 +140,35 @@ class ReaderStatus(NamedTuple):
     note: str  # the version, or why the reader cannot be used and what to install
 
 
+def _try_reader(name: str) -> None:
+    """Loads the library of that name to the point where it would decode; raises whatever it raises."""
+    if name == "torchcodec":  # looks for FFmpeg's shared libraries only when the first decoder is made
+        from torchcodec.decoders import VideoDecoder
+
+        data = io.BytesIO()
+        with av.open(data, "w", format="mp4") as out:
+            stream = out.add_stream("mpeg4", rate=1)
+            stream.width = stream.height = 16
+            out.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+            out.mux(stream.encode(None))
+        VideoDecoder(data.getvalue())
+    else:
+        importlib.import_module({"pyav": "av"}.get(name, name))
+
+
 @functools.cache
 def available_readers() -> dict[str, ReaderStatus]:
-    """Which readers work here, in the order in which "auto" takes them; each is imported to find out."""
+    """Which readers work here: name -> (available, its version or what is missing). Each is loaded to find out."""
     status = {}
-    for name, module in (("pyav", "av"), ("torchcodec", "torchcodec.decoders"), ("decord", "decord")):
+    for name in READERS:
         try:
-            importlib.import_module(module)
-            status[name] = ReaderStatus(True, importlib.metadata.version(module.split(".")[0]))
+            _try_reader(name)
+            status[name] = ReaderStatus(True, importlib.metadata.version({"pyav": "av"}.get(name, name)))
         except ModuleNotFoundError as e:
-            status[name] = ReaderStatus(False, f"pip install {(e.name or module).split('.')[0]}")
-        except Exception as e:  # torchcodec looks for FFmpeg's shared libraries, and says so over a hundred lines
-            why = next((line.strip() for line in str(e).splitlines() if line.strip()), type(e).__name__)
-            status[name] = ReaderStatus(False, f"installed, but does not load (are FFmpeg's libraries there?): {why}")
+            status[name] = ReaderStatus(False, f"pip install {e.name.split('.')[0]}")
+        except Exception as e:  # a hundred lines in torchcodec's case
+            first = next((line.strip() for line in str(e).splitlines() if line.strip()), type(e).__name__)
+            status[name] = ReaderStatus(False, f"installed, but does not load (FFmpeg's shared libraries?): {first}")
     return status
 
 

@@ -1,0 +1,82 @@
+"""The other readers give the same pixels as PyAV, or an error; never other frames."""
+
+import numpy as np
+import pytest
+import torch
+from video_clips import encode, real_clips
+
+from videostr.video import FramePolicy, VideoError, available_readers, load_video
+from videostr.video.index import read_index
+from videostr.video.readers import READERS, get_reader
+
+SMALL = FramePolicy(min_pixels=784, max_pixels=12544, fps=4)
+OTHERS = [name for name, status in available_readers().items() if status.available and name != "pyav"]
+
+
+def test_available_readers_says_what_is_missing():
+    status = available_readers()
+    assert list(status) == ["pyav", "torchcodec", "decord"] == list(READERS)
+    assert status["pyav"].available
+    for name, (available, note) in status.items():
+        assert note and "\n" not in note
+        if available:
+            assert callable(get_reader(name))
+        else:
+            with pytest.raises(ValueError, match=name):
+                get_reader(name)
+    with pytest.raises(ValueError, match="opencv"):
+        get_reader("opencv")
+
+
+def test_at_least_decord_is_tested_here():
+    assert "decord" in OTHERS  # part of the test extra; torchcodec also needs FFmpeg's shared libraries
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+@pytest.mark.parametrize("clip", real_clips(), ids=lambda p: p.stem)
+def test_same_patches_from_real_clips(reader, clip):
+    want, got = load_video(clip, SMALL), load_video(clip, SMALL, reader)
+    assert torch.equal(got.pixel_values, want.pixel_values)
+    assert np.array_equal(got.timestamps, want.timestamps)
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"audio": True}, {"rotation": 90}, {"rotation": 180}, {"frames": 1}, {"pixels": "yuv444p", "height": 63}],
+    ids=lambda o: ",".join(o) or "plain",
+)
+def test_same_patches_from_generated_clips(tmp_path, reader, options):
+    path = encode(tmp_path / "a.mp4", **options)
+    assert torch.equal(load_video(path, SMALL, reader).pixel_values, load_video(path, SMALL).pixel_values)
+    clip = {"start": 0.6, "end": 1.0} if options.get("frames") != 1 else {}
+    assert torch.equal(
+        load_video(path, SMALL, reader, **clip).pixel_values, load_video(path, SMALL, **clip).pixel_values
+    )
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+def test_what_they_cannot_do_is_an_error(tmp_path, reader):
+    mirrored = encode(tmp_path / "mirrored.mp4", rotation=0, mirrored=True)
+    stream = encode(tmp_path / "a.ts", container={"format": "mpegts"})
+    no_times = encode(tmp_path / "a.avi")
+    for path in (mirrored, no_times, stream):
+        with pytest.raises(VideoError, match=reader) as caught:
+            load_video(path, SMALL, reader)
+        assert caught.value.reason == "reader"
+    whole = encode(tmp_path / "b.mp4", frames=100, container={"movflags": "faststart"}).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    for path in (tmp_path / "cut.mp4", tmp_path / "nothing.mp4", tmp_path):
+        with pytest.raises(VideoError):
+            load_video(path, SMALL, reader)
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+def test_a_wrong_index_is_noticed(tmp_path, reader):
+    """Frames are checked by their times, so a library that counts differently cannot hand over other frames."""
+    import dataclasses
+
+    index = read_index(encode(tmp_path / "a.mp4"))
+    shifted = dataclasses.replace(index, pts_N=np.delete(index.pts_N, 3))
+    with pytest.raises(VideoError, match=reader):
+        list(READERS[reader](shifted, np.array([5])))
