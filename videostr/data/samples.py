@@ -103,6 +103,8 @@ def _parse_record(record: Any, folder: Path) -> Sample:
             continue
         if not isinstance(value, str) or (name in REQUIRED and not value.strip()):
             raise ValueError(f"{name}: expected a {'non-empty ' if name in REQUIRED else ''}string, got {value!r:.80}")
+    if "\0" in record["video"]:
+        raise ValueError(f"video: expected a path, got {record['video']!r:.80}")
     duration = record.get("duration")
     if duration is not None:
         duration = _number(duration)
@@ -124,7 +126,12 @@ def _parse_record(record: Any, folder: Path) -> Sample:
 
 
 def _not_a_number(text: str) -> float:
-    raise ValueError(f"{text} is not a number that JSON knows: write a finite number, or null where it is allowed")
+    raise ValueError(f"{text:.80} is not a finite number: write one, or null where that is allowed")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _not_a_number(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -155,7 +162,9 @@ def read_samples(path: str | os.PathLike) -> list[Sample]:
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if not text:
                 continue
-            record = json.loads(text, parse_constant=_not_a_number, object_pairs_hook=_unique)
+            record = json.loads(text, parse_constant=_not_a_number, parse_float=_finite, object_pairs_hook=_unique)
+            if "\\u" in text:  # an escaped half of a surrogate pair: no text, and could not be written again
+                json.dumps(record, ensure_ascii=False).encode("utf-8")
             sample = _parse_record(record, folder)
         except json.JSONDecodeError as e:
             raise SampleError(path, number, f"not JSON: {e.msg} at column {e.colno}") from e
