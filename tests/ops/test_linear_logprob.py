@@ -3,6 +3,7 @@
 import importlib
 import itertools
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -258,3 +259,8 @@ def test_wrong_arguments(change, error, message):
 def test_operator_guards_its_memory_itself():
     with pytest.raises(RuntimeError, match=r"target\[1\] = 9 is not an id"):
         torch.ops.videostr.linear_logprob(torch.zeros(2, 3), torch.zeros(5, 3), torch.tensor([0, 9]), None, 1.0, None)
+
+
+def test_numpy_scalars_are_numbers():
+    first, second = (ops.linear_logprob(**GOOD, temperature=t) for t in (0.5, np.float32(0.5)))
+    torch.testing.assert_close(first, second)

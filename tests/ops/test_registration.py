@@ -100,3 +100,14 @@ def test_fake_tensors_run_nothing():
             torch.empty(8, dtype=torch.long),
         )
     assert logprob.shape == entropy.shape == (8,) and logprob.dtype == torch.float32
+
+
+def test_meta_tensors_run_nothing():
+    def empty(*shape, dtype=torch.float32):
+        return torch.empty(*shape, dtype=dtype, device="meta")
+
+    logprob, _ = ops.linear_logprob(empty(8, 4), empty(9, 4), empty(8, dtype=torch.long))
+    loss, _ = ops.policy_loss(empty(8, 3), empty(8, 3), empty(8), empty(8, 3))
+    adv = ops.group_advantage(empty(8), empty(8, dtype=torch.long), num_groups=2)
+    assert logprob.shape == (8,) and loss.shape == () and adv.mean_B.shape == (2,)
+    assert ops.temporal_iou_pairwise(empty(3, 2), empty(4, 2)).shape == (3, 4)

@@ -1,6 +1,7 @@
 """Loads the compiled operators (torch.ops.videostr) and holds what their Python halves share."""
 
 import math
+import numbers
 from pathlib import Path
 
 import torch
@@ -54,7 +55,7 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_number(name: str, value: float, *, above: float = -math.inf, at_least: float = -math.inf) -> None:
     """Raise unless `value` is a finite number, > above and >= at_least."""
-    if isinstance(value, bool) or not isinstance(value, int | float | torch.SymInt | torch.SymFloat):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | torch.SymInt | torch.SymFloat):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not (value > above and value >= at_least and abs(value) < math.inf):
         bound = f" > {above:g}" if above > -math.inf else f" >= {at_least:g}" if at_least > -math.inf else ""

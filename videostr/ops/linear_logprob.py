@@ -54,9 +54,7 @@ def linear_logprob(
     check_number("temperature", temperature, above=0)
     if softcap is not None:
         check_number("softcap", softcap, above=0)
-    if torch.is_autocast_enabled(hidden_ND.device.type):
-        dtype = torch.get_autocast_dtype(hidden_ND.device.type)
-        hidden_ND, weight_VD = hidden_ND.to(dtype), weight_VD.to(dtype)
+    hidden_ND, weight_VD = _autocast(hidden_ND, weight_VD)
     if hidden_ND.dtype != weight_VD.dtype:
         raise TypeError(f"hidden and weight must have one dtype, got {hidden_ND.dtype} and {weight_VD.dtype}")
     if hidden_ND.dtype not in DTYPES:
@@ -76,6 +74,14 @@ def linear_logprob(
         hidden_ND, weight_VD, target_N, bias, float(temperature), None if softcap is None else float(softcap)
     )
     return logprob_N, entropy_N
+
+
+def _autocast(hidden_ND: Tensor, weight_VD: Tensor) -> tuple[Tensor, Tensor]:
+    device = hidden_ND.device.type
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+        return hidden_ND, weight_VD
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(x if x.dtype == torch.float64 else x.to(dtype) for x in (hidden_ND, weight_VD))
 
 
 @torch.library.register_fake("videostr::linear_logprob")
