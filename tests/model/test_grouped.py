@@ -172,3 +172,21 @@ def test_entropy_off():
     policy = tiny_policy("qwen2_5_vl")
     packed = pack_groups(make_prompts(policy, ("video",), 1), make_answers([(3, 2)]))
     assert GroupedPolicy(policy)(packed, entropy=False)[1] is None
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_inside_ddp(tmp_path, checkpointing):
+    policy = tiny_policy("qwen2_5_vl", gradient_checkpointing=checkpointing)
+    policy.model.train()
+    packed = pack_groups(make_prompts(policy, ("video",), 2), make_answers([(3, 6), (1, 4)]))
+    GroupedPolicy(policy)(packed)[0].sum().backward()
+    expected = {name: parameter.grad.clone() for name, parameter in policy.model.named_parameters()}
+    policy.model.zero_grad()
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        wrapped = torch.nn.parallel.DistributedDataParallel(GroupedPolicy(policy))
+        wrapped(packed)[0].sum().backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    for name, parameter in policy.model.named_parameters():
+        assert torch.equal(parameter.grad, expected[name]), name

@@ -11,12 +11,15 @@ from videostr.model.prefix_attention import PrefixAttention, gather_padded
 
 @dataclass
 class Prefill(PrefixAttention):
-    """Attention over the prompts of a packed row that also keeps every layer's keys and values, (B, Hk, P, D) each."""
+    """Attention over a packed row's prompts that keeps each layer's keys (B, Hk, D, P) and values (B, Hk, P, D)."""
 
     kept: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def __call__(self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        self.kept.append(tuple(gather_padded(states, self.layout.prompt_index_BP) for states in (key, value)))
+        # Contiguous, or every later product over (B, Hk) would copy them first; keys transposed, which the CPU's small
+        # products read three times as fast.
+        index = self.layout.prompt_index_BP
+        self.kept.append((gather_padded(key, index).mT.contiguous(), gather_padded(value, index).contiguous()))
         return super().__call__(module, query, key, value, scaling)
 
 
@@ -28,10 +31,11 @@ class GroupCache:
     """
 
     def __init__(self, prefill: list[tuple[Tensor, Tensor]], layout: PackedLayout, group_size: int, steps: int):
-        self.prefix = prefill  # per layer: keys and values (B, Hk, P, D)
+        self.prefix = prefill  # per layer: keys (B, Hk, D, P), values (B, Hk, P, D)
         key = prefill[0][0]
-        shape = (key.shape[0], key.shape[1], group_size, steps, key.shape[3])
-        self.suffix = [(key.new_empty(shape), key.new_empty(shape)) for _ in prefill]  # (B, Hk, S, steps, D)
+        groups, kv_heads, width, _ = key.shape
+        answers = (groups, kv_heads, group_size)
+        self.suffix = [(key.new_empty(*answers, width, steps), key.new_empty(*answers, steps, width)) for _ in prefill]
         self.length = 0
         self.bias_BP = None
         if layout.prompt_mask_BP is not None:
@@ -45,8 +49,8 @@ class GroupCache:
             return states.index_select(0, group_B)
 
         for layer, (key, value) in enumerate(self.suffix):
-            index = slot_BS[:, None, :, None, None].expand(-1, key.shape[1], -1, *key.shape[3:])
-            self.suffix[layer] = (pick(key).gather(2, index), pick(value).gather(2, index))
+            index = slot_BS[:, None, :, None, None].expand(-1, key.shape[1], -1, 1, 1)
+            self.suffix[layer] = tuple(pick(s).gather(2, index.expand(-1, -1, -1, *s.shape[3:])) for s in (key, value))
         if len(group_B) < len(self.prefix[0][0]):
             self.prefix = [(pick(key), pick(value)) for key, value in self.prefix]
             self.bias_BP = None if self.bias_BP is None else pick(self.bias_BP)
@@ -55,17 +59,17 @@ class GroupCache:
         prefix_key, prefix_value = self.prefix[module.layer_idx]
         suffix_key, suffix_value = self.suffix[module.layer_idx]
         groups, kv_heads, slots = suffix_key.shape[:3]
-        prompt, used = prefix_key.shape[2], self.length + 1
-        suffix_key[:, :, :, self.length] = key[0].unflatten(1, (groups, slots)).transpose(0, 1)
+        prompt, used = prefix_key.shape[3], self.length + 1
+        suffix_key[..., self.length] = key[0].unflatten(1, (groups, slots)).transpose(0, 1)
         suffix_value[:, :, :, self.length] = value[0].unflatten(1, (groups, slots)).transpose(0, 1)
 
         # (H, N, D) -> (B, Hk, S, heads that share a key, D)
         query_BKSRD = (query[0] * scaling).view(kv_heads, -1, groups, slots, query.shape[-1]).permute(2, 0, 3, 1, 4)
         query_BKSRD = query_BKSRD.contiguous()
-        shared = query_BKSRD.flatten(2, 3) @ prefix_key.transpose(-1, -2)
+        shared = query_BKSRD.flatten(2, 3) @ prefix_key
         if self.bias_BP is not None:
             shared = shared + self.bias_BP[:, None, None]
-        own = query_BKSRD @ suffix_key[:, :, :, :used].transpose(-1, -2)
+        own = query_BKSRD @ suffix_key[..., :used]
         weights = torch.cat([shared, own.flatten(2, 3)], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
         out = (weights[..., :prompt] @ prefix_value).unflatten(2, (slots, -1))
         out = out + weights[..., prompt:].unflatten(2, (slots, -1)) @ suffix_value[:, :, :, :used]
