@@ -242,3 +242,17 @@ def test_the_cache_reads_once_forgets_the_oldest_and_notices_changes(tmp_path):
     assert small.load(b, SMALL) is not small.load(b, SMALL) and small.nbytes == 0
     with pytest.raises(ValueError, match="max_bytes"):
         VideoCache(-1)
+
+
+@pytest.mark.parametrize("junk", [b"\0", bytes(100), b"appended by some tool" * 10, b"\xff" * 3])
+def test_junk_after_an_mp4_is_not_truncation(tmp_path, junk):
+    path = encode(tmp_path / "a.mp4", frames=20)
+    want = load_video(path, SMALL)
+    path.write_bytes(path.read_bytes() + junk)
+    assert (load_video(path, SMALL).pixel_values == want.pixel_values).all()
+    assert not read_index(path).cut_off
+
+
+def test_one_picture_is_a_video_of_one_frame(tmp_path):
+    video = load_video(encode(tmp_path / "a.png", frames=1, codec="png", pixels="rgb24"), SMALL)
+    assert video.grid_thw[0] == 1 and video.timestamps.tolist() == [0, 0]

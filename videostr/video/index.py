@@ -20,8 +20,8 @@ from videostr.video.errors import VideoError
 
 # Not ours to open: playlists and scripts that name other files, text that FFmpeg renders as ANSI art, raw guesses.
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,ogg,gif,apng,webp_anim,nut,mxf,rm,dv,ivf,"
-    "wtv,vob,swf,nsv,obu,m4v,mpegvideo,h264,hevc,vvc,av1,wav,mp3,aac,flac,image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,ogg,gif,apng,nut,mxf,rm,dv,ivf,"
+    "wtv,vob,swf,nsv,obu,m4v,mpegvideo,h264,hevc,vvc,av1,wav,mp3,aac,flac,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
 )
 
 
@@ -79,7 +79,7 @@ def check_file(path: str | os.PathLike) -> str:
 
 @contextmanager
 def as_video_error(path: str, reason: str) -> Iterator[None]:
-    """Turns whatever a decoder library raises into a VideoError; only library calls belong inside."""
+    """Turns whatever a decoder library raises on this file into a VideoError, its own text kept as the detail."""
     try:
         yield
     except VideoError:
@@ -141,7 +141,7 @@ class _Scan:
 
 def _scan(path: str) -> _Scan:
     with open_video(path) as (container, stream):
-        scan = _Scan(container.format.name, stream.time_base, stream.average_rate, None, [], Fraction(-(2**62)))
+        scan = _Scan(container.format.name, stream.time_base, stream.average_rate, None, [], Fraction(0))
         if not scan.time_base:
             raise VideoError(path, "no_timestamps")
         per_stream = bool(stream.duration)
@@ -149,6 +149,7 @@ def _scan(path: str) -> _Scan:
             scan.promised = ((stream.start_time or 0) + stream.duration) * scan.time_base
         elif container.duration:  # of the longest stream, so that all streams have to be looked at
             scan.promised = Fraction((container.start_time or 0) + container.duration, 1_000_000)
+        ends: dict[tuple[int, Fraction], int] = {}  # (stream, its time base) -> where its last packet ends
         budget = os.path.getsize(path) + 1024  # a packet has at least one byte: more packets than that is a loop
         with as_video_error(path, "corrupt"):
             for packet in container.demux(stream) if per_stream else container.demux():
@@ -158,9 +159,11 @@ def _scan(path: str) -> _Scan:
                 if packet.size == 0 or packet.is_corrupt or packet.is_discard:  # discard: outside the edit list
                     continue
                 if packet.pts is not None and packet.time_base:
-                    scan.last_end = max(scan.last_end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+                    key, end = (packet.stream_index, packet.time_base), packet.pts + (packet.duration or 0)
+                    ends[key] = max(ends.get(key, end), end)
                 if packet.stream_index == stream.index:
                     scan.packets.append((packet.pts, packet.duration or 0, packet.is_keyframe))
+    scan.last_end = max((end * time_base for (_, time_base), end in ends.items()), default=Fraction(0))
     return scan
 
 
@@ -180,24 +183,28 @@ def _first_frame(path: str) -> tuple[int, int, bool]:
     raise VideoError(path, "corrupt", "no frame decodes")
 
 
+MP4_BOXES = (b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"meta", b"mfra", b"sidx", b"styp", b"udta")
+
+
 def _mp4_cut_off(path: str) -> bool:
-    """Whether the file looks like an mp4 whose last top-level box goes on after the file's end."""
-    size, at = os.path.getsize(path), 0
+    """Whether the file is an mp4 that ends inside a top-level box or before its index; junk after it is neither."""
+    size, at, indexed = os.path.getsize(path), 0, False
     with open(path, "rb") as f:
         while at < size:
             f.seek(at)
             head = f.read(16)
-            if at == 0 and head[4:8] != b"ftyp":
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if at == 0 and kind != b"ftyp":
                 return False
-            length = int.from_bytes(head[:4], "big")
             if length == 1:  # the length follows in 8 bytes
                 length = int.from_bytes(head[8:16], "big")
-            if length == 0 and len(head) >= 8:  # up to the end of the file
-                return False
+            if kind in MP4_BOXES and length == 0:  # up to the end of the file
+                length = size - at
             if length < 8 or at + length > size:
-                return True
+                return kind in MP4_BOXES or not indexed
+            indexed |= kind == b"moov"
             at += length
-    return False
+    return not indexed
 
 
 def read_index(path: str | os.PathLike) -> FrameIndex:

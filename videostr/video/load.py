@@ -17,7 +17,7 @@ from videostr.video.readers import get_reader
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """What loading will give, known from the packets alone.
+    """What loading will give, known from the file's packets and its first frame.
 
     timestamps: (n,) float64 seconds of the sampled frames from the stream's first frame (without the repeat that pairs
     an odd count). grid_thw: patches along time, height, width. n_tokens: tokens the language model sees. height, width:
@@ -45,7 +45,10 @@ def _check_clip(start: float | None, end: float | None) -> None:
 def plan(
     path: str | os.PathLike, policy: FramePolicy, *, start: float | None = None, end: float | None = None
 ) -> VideoPlan:
-    """Plans the sampling of a file, or of its clip [start, end] in seconds, without decoding it.
+    """Plans the sampling of a file, or of its clip [start, end] in seconds: reads its packets, decodes one frame.
+
+    Times count from the stream's first frame, also within a clip. A file whose frames end before its container says is
+    planned over what the container says, and is `truncated` unless every sampled frame is there.
 
     Raises VideoError for a file that cannot be used, ValueError for a wrong argument.
     """
