@@ -98,18 +98,20 @@ def test_uniform_times_of_a_variable_rate_file_are_uniform_in_time_not_in_frames
 
 
 @pytest.mark.parametrize(
-    ("rotation", "mirrored", "upright"),
+    ("matrix", "mirrored", "upright"),
     [
-        (0, False, lambda f: f),
-        (90, False, lambda f: np.rot90(f)),
-        (180, False, lambda f: np.rot90(f, 2)),
-        (-90, False, lambda f: np.rot90(f, -1)),
-        (0, True, lambda f: f[:, ::-1]),
-        (90, True, lambda f: np.rot90(f)[:, ::-1]),  # the mirror comes after the turn
+        ((1, 0, 0, 1), False, lambda f: f),
+        ((0, -1, 1, 0), False, lambda f: np.rot90(f)),
+        ((-1, 0, 0, -1), False, lambda f: np.rot90(f, 2)),
+        ((0, 1, -1, 0), False, lambda f: np.rot90(f, -1)),
+        ((-1, 0, 0, 1), True, lambda f: f[:, ::-1]),
+        ((1, 0, 0, -1), True, lambda f: f[::-1]),
+        ((0, 1, 1, 0), True, lambda f: f.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), True, lambda f: np.rot90(f)[:, ::-1]),
     ],
 )
-def test_rotation_metadata_is_applied(tmp_path, rotation, mirrored, upright):
-    path = encode(tmp_path / "a.mp4", frames=4, rotation=rotation, mirrored=mirrored)
+def test_rotation_metadata_is_applied(tmp_path, matrix, mirrored, upright):
+    path = encode(tmp_path / "a.mp4", frames=4, matrix=matrix)
     _, stored = decode_all(path)
     index = read_index(path)
     want = np.stack([upright(f) for f in stored])

@@ -43,7 +43,14 @@ def test_same_patches_from_real_clips(reader, clip):
 @pytest.mark.parametrize("reader", OTHERS)
 @pytest.mark.parametrize(
     "options",
-    [{}, {"audio": True}, {"rotation": 90}, {"rotation": 180}, {"frames": 1}, {"pixels": "yuv444p", "height": 63}],
+    [
+        {},
+        {"audio": True},
+        {"matrix": (0, -1, 1, 0)},
+        {"matrix": (-1, 0, 0, -1)},
+        {"frames": 1},
+        {"pixels": "yuv444p", "height": 63},
+    ],
     ids=lambda o: ",".join(o) or "plain",
 )
 def test_same_patches_from_generated_clips(tmp_path, reader, options):
@@ -57,7 +64,7 @@ def test_same_patches_from_generated_clips(tmp_path, reader, options):
 
 @pytest.mark.parametrize("reader", OTHERS)
 def test_what_they_cannot_do_is_an_error(tmp_path, reader):
-    mirrored = encode(tmp_path / "mirrored.mp4", rotation=0, mirrored=True)
+    mirrored = encode(tmp_path / "mirrored.mp4", matrix=(-1, 0, 0, 1))
     stream = encode(tmp_path / "a.ts", container={"format": "mpegts"})
     no_times = encode(tmp_path / "a.avi")
     for path in (mirrored, no_times, stream):

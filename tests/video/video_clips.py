@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,8 +29,7 @@ def encode(
     pixels="yuv420p",
     times=None,
     time_base=None,
-    rotation=None,
-    mirrored=False,
+    matrix=None,
     audio=False,
     container=None,
     gop=12,
@@ -37,7 +37,8 @@ def encode(
     **options,
 ):
     """Encodes `frames` patterns. times: the frames' times in units of time_base, for variable frame rates. container:
-    FFmpeg options of the muxer, with "format" to override the file's suffix. Returns the path."""
+    FFmpeg options of the muxer, with "format" to override the file's suffix. matrix: display matrix, for mp4. Returns
+    the path."""
     container = dict(container or {})
     with av.open(str(path), "w", format=container.pop("format", None), container_options=container) as out:
         stream = out.add_stream(codec, rate=rate, options={k: str(v) for k, v in options.items()})
@@ -45,8 +46,6 @@ def encode(
         stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, b_frames
         if time_base:
             stream.codec_context.time_base = stream.time_base = time_base
-        if rotation is not None:
-            stream.set_display_rotation(rotation, hflip=mirrored)
         sound = out.add_stream("aac", rate=16000) if audio else None
         for t in range(frames):
             frame = av.VideoFrame.from_ndarray(pattern(t, height, width), format="rgb24").reformat(format=pixels)
@@ -59,7 +58,18 @@ def encode(
                 frame.sample_rate, frame.pts = 16000, i * 1024
                 out.mux(sound.encode(frame))
             out.mux(sound.encode(None))
+    if matrix:
+        set_matrix(path, matrix)
     return path
+
+
+def set_matrix(path, matrix) -> None:
+    """Writes a display matrix (a, b, c, d) into the first track's header of an mp4: x' = a x + c y, y' = b x + d y."""
+    data = bytearray(Path(path).read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = matrix
+    data[at : at + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    Path(path).write_bytes(data)
 
 
 def encode_audio(path):
