@@ -5,6 +5,7 @@ import math
 import os
 import pickle
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -238,6 +239,13 @@ def test_what_could_not_be_read_is_not_written(tmp_path, bad):
     assert os.listdir(tmp_path) == ["a.jsonl"]
     with pytest.raises(SampleError, match="no samples"):
         write_samples(path, [])
+
+
+def test_the_example_in_the_docs(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    example = page.split("```json\n")[1].split("```")[0]
+    first, second = read_samples(write(tmp_path / "a.jsonl", example))
+    assert first.spans == ((12.4, 17.0),) and second.meta == {"split": "train"}
 
 
 def test_errors_survive_a_worker_process():
