@@ -74,22 +74,31 @@ def find_compiler() -> str | None:
     return next((path for path in map(shutil.which, candidates) if path), None)
 
 
-def nvcc_version(cuda_home: str | None) -> str | None:
-    candidates = [Path(cuda_home, "bin", "nvcc")] if cuda_home else []
-    if on_path := shutil.which("nvcc"):
-        candidates.append(Path(on_path))
-    for nvcc in candidates:
-        if nvcc.is_file():
-            text = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False).stdout
-            if found := re.search(r"release (\d+\.\d+)", text):
-                return found.group(1)
-    return None
+def cuda_toolkit() -> tuple[Path, str] | None:
+    """(root, version) of the CUDA toolkit: of CUDA_HOME where it is set, else of the nvcc on PATH."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    nvcc = Path(home, "bin", "nvcc") if home else shutil.which("nvcc")
+    if nvcc is None or not Path(nvcc).is_file():
+        return None
+    version = re.search(r"release (\d+\.\d+)", _output(nvcc, "--version"))
+    # nvcc names its own folder: the one on PATH may be a link or a script that calls it
+    folder = re.search(r"^#\$ _HERE_=(.+)$", _output(nvcc, "--dryrun", "none.cu"), re.MULTILINE)
+    root = Path(folder.group(1)).parent if folder else Path(nvcc).resolve().parent.parent
+    return (root, version.group(1)) if version else None
+
+
+def _output(*command: str | Path) -> str:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.stdout
 
 
 def extensions_and_command() -> tuple[list[setuptools.Extension], type]:
     """The extensions for `setup(ext_modules=…)` and the build_ext command that can compile them."""
     sources = sorted(map(str, Path("csrc").glob("*.cpp"))) + sorted(map(str, Path("csrc/cpu").glob("*.cpp")))
     headers = sorted(map(str, Path("csrc").rglob("*.h*")))
+    toolkit = cuda_toolkit()
+    if toolkit is not None:
+        os.environ["CUDA_HOME"] = str(toolkit[0])  # read by torch as cpp_extension is imported
     try:
         import torch
         from torch.utils import cpp_extension
@@ -103,7 +112,7 @@ def extensions_and_command() -> tuple[list[setuptools.Extension], type]:
         os.environ.get("VIDEOSTR_CUDA", "auto"),
         cuda_sources,
         torch.version.cuda,
-        nvcc_version(cpp_extension.CUDA_HOME),
+        toolkit[1] if toolkit else None,
     )
     print(f"videostr: CUDA object {'on' if decision.build else 'off'}: {decision.reason}")
     if decision.build:

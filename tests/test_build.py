@@ -56,6 +56,24 @@ def test_cuda_that_cannot_be_built_stops(arguments, message):
         native.decide_cuda(*arguments)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_toolkit_is_found_behind_a_script(tmp_path, monkeypatch, named):
+    root, shim = tmp_path / "cuda", tmp_path / "bin"
+    for folder, text in (
+        (root / "bin", f'echo "release 13.0, V13.0.88"; echo "#$ _HERE_={root}/bin" >&2'),
+        (shim, f'exec {root}/bin/nvcc "$@"'),
+    ):
+        folder.mkdir(parents=True)
+        (folder / "nvcc").write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "nvcc").chmod(0o755)
+    monkeypatch.delenv("CUDA_PATH", raising=False)
+    monkeypatch.setenv("CUDA_HOME", str(root)) if named else monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path if named else shim}:/usr/bin:/bin")
+    assert native.cuda_toolkit() == (root, "13.0")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "none"))
+    assert native.cuda_toolkit() is None
+
+
 def fake_torch(folder, version):
     info = folder / f"torch-{version}.dist-info"
     info.mkdir(parents=True)
@@ -163,6 +181,15 @@ def test_compiled_object_uses_only_stable_symbols():
     assert any(name.startswith(("aoti_torch_", "torch_")) for name in needed)
 
 
-def test_kernels_is_never_a_top_level_package():
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('kernels') is not None)"
-    assert subprocess.run([sys.executable, "-c", code], cwd="/", check=False).returncode == 0
+def test_kernels_are_installed_under_videostr_only(tmp_path):
+    source = copy_of_sources(tmp_path)
+    shutil.copytree(ROOT / "videostr" / "kernels", source / "videostr" / "kernels")
+    (source / "kernels").mkdir()
+    (source / "kernels" / "probe.py").write_text("X = 1")
+    subprocess.run([sys.executable, "setup.py", "-q", "build_py"], cwd=source, check=True)
+    (built,) = (source / "build").glob("lib*")
+    assert (built / "videostr" / "kernels" / "probe.py").is_file() and not (built / "kernels").exists()
+    for place in (source, built):  # the tree itself, as an editable install sees it, and a wheel
+        code = f"import sys; sys.path.insert(0, {str(place)!r}); import videostr.kernels.probe as p; print(p.X)"
+        done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=False)
+        assert done.stdout.strip() == "1", done.stderr
