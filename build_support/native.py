@@ -16,7 +16,9 @@ import setuptools
 from setuptools.command.build_ext import build_ext as plain_build_ext
 
 TORCH_TARGET = "0x020a000000000000"  # torch 2.10: the oldest the objects load into
-CXX_FLAGS = ["-O3", "-g0", "-fvisibility=hidden", "-fopenmp-simd", "-Wall", f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"]
+# what if-conversion and reductions need to be vectorised; inf, NaN and the order of plain sums keep their meaning
+VECTOR_FLAGS = ["-fopenmp-simd", "-fno-trapping-math", "-fno-math-errno"]
+CXX_FLAGS = ["-O3", "-g0", "-fvisibility=hidden", *VECTOR_FLAGS, "-Wall", f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"]
 NVCC_FLAGS = ["-O3", "-lineinfo", "-DUSE_CUDA", f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"]
 DEFAULT_ARCHS = "8.0;9.0;10.0+PTX"
 
