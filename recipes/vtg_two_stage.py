@@ -26,7 +26,7 @@ SMOKE = (
     "grpo.prompts_per_step=4",
     "grpo.prompts_per_update=4",
     "grpo.loop.save_every=1",
-    "grpo.advantage.gate=none",
+    "grpo.advantage.gate=reward",
 )
 
 if __name__ == "__main__":

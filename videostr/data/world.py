@@ -142,7 +142,7 @@ def draw_scene_plan(rng: random.Random, config: WorldConfig) -> Scene:
                 travel=travel,
             )
         )
-    return Scene(duration, rng.choice(FRAME_RATES), config.side, rng.randint(10, 70), tuple(things))
+    return Scene(duration, rng.choice(FRAME_RATES), config.side, rng.randint(90, 150), tuple(things))
 
 
 def draw_frame(scene: Scene, time: float) -> np.ndarray:

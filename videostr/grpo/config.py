@@ -37,13 +37,13 @@ class LossConfig:
 class AdvantageConfig:
     """Arguments of `ops.group_advantage`.
 
-    gate: "task" leaves out the groups whose task reward does not vary by more than `min_std`, so that a group that differs in
-        format alone is not blown up to full-size advantages; "none" keeps every group, as the paper's code does.
+    gate: the groups that teach something are those in which the "task" reward varies by more than `min_std`, or the whole
+        "reward". With "reward" a group whose answers differ in format alone is blown up to full-size advantages.
     """
 
     scale: Literal["std", "none", "batch", "loo"] = "std"
     eps: float = 1e-6
-    gate: Literal["task", "none"] = "task"  # the paper: none
+    gate: Literal["task", "reward"] = "task"  # the paper's code: reward
     min_std: float = 0.0
 
 

@@ -79,15 +79,14 @@ def with_advantages(groups: list[Group], config: GRPOConfig) -> list[Group]:
     if not groups:
         return []
     advantage = config.advantage
-    gated = advantage.gate == "task"
     result = ops.group_advantage(
         torch.cat([group.reward_G for group in groups]),
         torch.repeat_interleave(torch.arange(len(groups)), config.group_size),
         scale=advantage.scale,
         eps=advantage.eps,
-        # A standard deviation is never below 0, so without the gate every group counts.
-        min_std=advantage.min_std if gated else -1.0,
-        task_reward=torch.cat([group.task_G for group in groups]) if gated else None,
+        min_std=advantage.min_std,
+        num_groups=len(groups),
+        task_reward=torch.cat([group.task_G for group in groups]) if advantage.gate == "task" else None,
     )
     parts = result.advantage_N.split(config.group_size)
     return [

@@ -1,12 +1,15 @@
 """The command line of a recipe: `python recipes/NAME.py [--config FILE] [--out DIR] [--seed N] [--smoke] [--set key=value …]`."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import transformers
 
 from videostr.config import ConfigError, load_config
 from videostr.data.samples import SampleError
@@ -42,6 +45,8 @@ def run_recipe(
     parser.add_argument("--set", nargs="+", default=[], action="extend", metavar="KEY=VALUE", help="override a setting")
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at every save that the head is tied
     try:
         config = load_config(config_class, arguments.config, [*(smoke if arguments.smoke else []), *arguments.set])
         work(RunArguments(config, arguments.out, arguments.seed))

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from videostr.data.prompts import PROMPTS
 from videostr.data.world import WorldConfig
-from videostr.grpo import GRPOConfig
+from videostr.grpo import GRPOConfig, SamplingConfig
 from videostr.model.tiny import TinyConfig
 from videostr.rewards import TemporalReward
 from videostr.sft import SFTConfig
+from videostr.training.config import LoopConfig, OptimConfig
 from videostr.video import FramePolicy
 
 
@@ -54,8 +55,10 @@ class PromptConfig:
     """
 
     name: str = "plain"
-    written_times: bool = False
-    frames: FramePolicy = field(default_factory=FramePolicy)
+    written_times: bool = True
+    frames: FramePolicy = field(
+        default_factory=lambda: FramePolicy(rule="transformers_qwen2_vl", min_pixels=28 * 28, max_pixels=28 * 28)
+    )
     cache_gib: float = 1.0
 
     def __post_init__(self) -> None:
@@ -83,7 +86,7 @@ class EvalConfig:
     """Greedy answers; batch_size prompts at once."""
 
     batch_size: int = 25
-    max_new_tokens: int = 64
+    max_new_tokens: int = 40
 
 
 @dataclass
@@ -94,10 +97,28 @@ class TwoStageConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     min_iou: float = 0.5
-    sft: SFTConfig = field(default_factory=SFTConfig)
+    sft: SFTConfig = field(
+        default_factory=lambda: SFTConfig(
+            steps=700,
+            batch_size=32,
+            micro_batch=32,
+            optim=OptimConfig(lr=1e-3, lr_vision=3e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
+            loop=LoopConfig(save_every=100),
+        )
+    )
     difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
     reward: TemporalReward = field(default_factory=TemporalReward)
-    grpo: GRPOConfig = field(default_factory=GRPOConfig)
+    grpo: GRPOConfig = field(
+        default_factory=lambda: GRPOConfig(
+            steps=120,
+            prompts_per_step=16,
+            prompts_per_update=16,
+            micro_batch=16,
+            sampling=SamplingConfig(max_new_tokens=40, rollout_batch=16),
+            optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
+            loop=LoopConfig(save_every=20),
+        )
+    )
     eval: EvalConfig = field(default_factory=EvalConfig)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     skip: list[str] = field(default_factory=list)

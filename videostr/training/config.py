@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 class OptimConfig:
     """AdamW and its schedule.
 
-    schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
+    lr_vision: of the vision tower; None: `lr`. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
     """
 
     lr: float = 1e-6
+    lr_vision: float | None = None
     weight_decay: float = 1e-2
     beta1: float = 0.9
     beta2: float = 0.999

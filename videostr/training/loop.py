@@ -58,15 +58,7 @@ class TrainLoop:
         self.checkpoints = out_dir / "checkpoints" / name
         self.metrics = MetricsLog(out_dir / "metrics" / f"{name}.jsonl")
         self.step = 0
-        decay, plain = [], []
-        for parameter in module.parameters():
-            if parameter.requires_grad:
-                (decay if parameter.ndim >= 2 else plain).append(parameter)
-        optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=optim.lr,
-            betas=(optim.beta1, optim.beta2),
-        )
+        optimizer = torch.optim.AdamW(parameter_groups(module, optim), lr=optim.lr, betas=(optim.beta1, optim.beta2))
         total_updates = total_steps * updates_per_step
         self.module, self.optimizer = accelerator.prepare(module, optimizer)
         # Not prepared by accelerate, which would advance it once per process: one call is one update here.
@@ -108,6 +100,7 @@ class TrainLoop:
 
     def skip_update(self) -> None:
         """Count an update for which there was nothing to learn from."""
+        self.optimizer.step()  # without gradients it changes nothing; the schedule wants to be second
         self.schedule.step()
 
     def finish(self) -> None:
@@ -116,6 +109,7 @@ class TrainLoop:
 
     @property
     def lr(self) -> float:
+        """The language model's learning rate in the next update."""
         return self.schedule.get_last_lr()[0]
 
     def log(self, row: dict[str, float | Tensor]) -> None:
@@ -162,6 +156,23 @@ class TrainLoop:
             self.metrics.rewind(self.step)
         self.accelerator.wait_for_everyone()
         return read_rows(self.metrics.path)
+
+
+def parameter_groups(module: nn.Module, optim: OptimConfig) -> list[dict]:
+    """Trainable parameters by learning rate and weight decay: matrices decay, vectors do not; the vision tower has its own rate."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((".visual." in name, parameter.ndim >= 2), []).append(parameter)
+    vision_lr = optim.lr if optim.lr_vision is None else optim.lr_vision
+    return [
+        {
+            "params": parameters,
+            "lr": vision_lr if vision else optim.lr,
+            "weight_decay": optim.weight_decay if matrix else 0.0,
+        }
+        for (vision, matrix), parameters in sorted(groups.items())
+    ]
 
 
 def lr_factor(update: int, total: int, optim: OptimConfig) -> float:
