@@ -1,10 +1,11 @@
-"""Video temporal grounding in two stages (arXiv 2507.18100): a cold start on written answers, then difficulty-controlled GRPO.
+"""Video temporal grounding in two stages (arXiv 2507.18100): a cold start, then difficulty-controlled GRPO.
 
-    python recipes/vtg_two_stage.py                                    # generated world, small model, two CPU cores
-    python recipes/vtg_two_stage.py --config recipes/configs/tvg_r1_qwen2_5_vl_7b.yaml --out runs/tvg --set data.train=my.jsonl
+    python recipes/vtg_two_stage.py    # generated world, small model, two CPU cores
+    python recipes/vtg_two_stage.py --config recipes/configs/tvg_r1_qwen2_5_vl_7b.yaml --out runs/tvg \\
+        --set data.train=my.jsonl
 
-Stages: prepare, base, cold_start, sft, sft_eval, difficulty, rl, rl_eval, report. Each is remembered under OUT; the same command
-continues an interrupted run.
+Stages: prepare, base, cold_start, sft, sft_eval, difficulty, rl, rl_eval, report. Each is remembered under OUT; the
+same command continues an interrupted run.
 """
 
 import sys

@@ -195,8 +195,8 @@ def encode_scene(scene: Scene, path: Path) -> None:
 def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random) -> str:
     """What an imperfect annotating model writes: a chain of thought and an interval.
 
-    Both ends come `lag` seconds late on average and off by up to `jitter`; a share `wrong_rate` names an interval that has
-    nothing to do with the sentence. So a model that only imitates these answers cannot be better than they are.
+    Both ends come `lag` seconds late on average and off by up to `jitter`; a share `wrong_rate` names an interval that
+    has nothing to do with the sentence. So a model that only imitates these answers cannot be better than they are.
     """
 
     def noisy(time: float) -> float:
@@ -212,7 +212,8 @@ def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random
 
 
 def answer_text(thing: Thing, start: float, end: float) -> str:
-    return f"<think>the {thing.colour} {thing.shape} : from {start:.1f} to {end:.1f}</think><time>[{start:.1f}, {end:.1f}]</time>"
+    thought = f"the {thing.colour} {thing.shape} : from {start:.1f} to {end:.1f}"
+    return f"<think>{thought}</think><time>[{start:.1f}, {end:.1f}]</time>"
 
 
 def write_world(
@@ -220,8 +221,8 @@ def write_world(
 ) -> Iterator[Sample]:
     """Encode `clips` clips under `directory` and yield their samples, the annotator's answer in `response`.
 
-    A clip that is already there is kept, so an interrupted call goes on where it stopped; clip k of a (seed, name) never
-    depends on the others.
+    A clip that is already there is kept, so an interrupted call goes on where it stopped; clip k of a (seed, name)
+    never depends on the others.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for index in range(clips):

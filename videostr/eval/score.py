@@ -1,7 +1,9 @@
-"""Run a policy over samples and keep every answer with its score: evaluation (one greedy answer) and difficulty (k sampled ones).
+"""Run a policy over samples and keep every answer with its score.
 
-Rows are written batch by batch, so a killed run repeats at most one batch; batches are fixed by position, so a resumed run
-computes what an uninterrupted one would have.
+Evaluation is one greedy answer a sample, difficulty is k sampled ones.
+
+Rows are written batch by batch, so a killed run repeats at most one batch; batches are fixed by position, so a resumed
+run computes what an uninterrupted one would have.
 """
 
 import json
@@ -34,9 +36,9 @@ def score_samples(
 ) -> list[dict]:
     """One row an answer, in the samples' order, written to `path` (JSON lines) and returned.
 
-    A row: id, video, query, spans, duration, answer (0 … answers-1), text, pred ([start, end] in seconds or null), reason, iou, reward.
-    Samples whose video cannot be read have no row; they are listed in `prompter.skipped`. Continues from the part files that
-    a killed call left beside `path`; a complete `path` is returned as it is.
+    A row: id, video, query, spans, duration, answer (0 … answers-1), text, pred ([start, end] in seconds or null),
+    reason, iou, reward. Samples whose video cannot be read have no row; they are listed in `prompter.skipped`.
+    Continues from the part files that a killed call left beside `path`; a complete `path` is returned as it is.
     """
     if path.exists():
         return read_rows(path)

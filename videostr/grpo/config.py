@@ -1,5 +1,8 @@
-"""Settings of grouped training. The defaults are those of the temporal grounding paper (arXiv 2507.18100; grade C) except
-where a comment says otherwise."""
+"""Settings of grouped training.
+
+The defaults are those of the temporal grounding paper (arXiv 2507.18100; grade C) except where a comment says
+otherwise.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +12,10 @@ from videostr.training.config import LoopConfig, OptimConfig
 
 @dataclass
 class SamplingConfig:
-    """How answers are drawn. rollout_batch: prompts sampled at once on one device (a matter of memory, not of result)."""
+    """How answers are drawn.
+
+    rollout_batch: prompts sampled at once on one device (a matter of memory, not of result).
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -37,8 +43,8 @@ class LossConfig:
 class AdvantageConfig:
     """Arguments of `ops.group_advantage`.
 
-    gate: the groups that teach something are those in which the "task" reward varies by more than `min_std`, or the whole
-        "reward". With "reward" a group whose answers differ in format alone is blown up to full-size advantages.
+    gate: the groups that teach something are those in which the "task" reward varies by more than `min_std`, or the
+        whole "reward". With "reward" a group whose answers differ in format alone is blown up to full-size advantages.
     """
 
     scale: Literal["std", "none", "batch", "loo"] = "std"
@@ -76,7 +82,8 @@ class GRPOConfig:
     def __post_init__(self) -> None:
         if self.prompts_per_step % self.prompts_per_update:
             raise ValueError(
-                f"grpo.prompts_per_update ({self.prompts_per_update}) must divide grpo.prompts_per_step ({self.prompts_per_step})"
+                f"grpo.prompts_per_update ({self.prompts_per_update}) must divide "
+                f"grpo.prompts_per_step ({self.prompts_per_step})"
             )
         if self.group_size < 2 and self.advantage.scale != "none":
             raise ValueError(f"grpo.group_size must be at least 2 to compare answers, got {self.group_size}")

@@ -50,8 +50,8 @@ def build_micro_batches(
 ) -> list[MicroBatch]:
     """This process's micro-batches of one update, made of the informative groups only.
 
-    Every process gets the same number: FSDP's forward and DDP's backward are collective, so a short one repeats the last
-    micro-batch with weight 0. Empty on all processes alike when no group is informative.
+    Every process gets the same number: FSDP's forward and DDP's backward are collective, so a short one repeats the
+    last micro-batch with weight 0. Empty on all processes alike when no group is informative.
     """
     informative = [group for group in groups if group.informative]
     chunks = [

@@ -4,7 +4,7 @@ from videostr.grpo.config import PlateauConfig
 
 
 def reached_plateau(history: list[dict], config: PlateauConfig) -> bool:
-    """True when reward and within-group std of the last window differ from the window before by no more than the tolerance.
+    """True when reward and group std of the last window differ from the window before by no more than the tolerance.
 
     After TimeLens (papers.md A5): training on stops paying when neither moves.
     """

@@ -1,7 +1,7 @@
 """One step's rollout: prompts -> groups of answers -> rewards -> advantages, the same list on every process.
 
-Each process samples its share of the prompts; the answers (ids and log-probs, a few bytes a token) are then exchanged, so that
-the informative groups of the whole step can be shared out evenly for training.
+Each process samples its share of the prompts; the answers (ids and log-probs, a few bytes a token) are then exchanged,
+so that the informative groups of the whole step can be shared out evenly for training.
 """
 
 from collections import Counter

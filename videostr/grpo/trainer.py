@@ -1,7 +1,7 @@
 """GRPO in one sitting: roll out, compare, update.
 
-A step samples G answers to each of `prompts_per_step` prompts and trains on them in `updates_per_step` updates. The prompt of
-a group goes through the model once in sampling and once in each training forward (docs/grouped-training.md).
+A step samples G answers to each of `prompts_per_step` prompts and trains on them in `updates_per_step` updates. The
+prompt of a group goes through the model once in sampling and once in each training forward (docs/grouped-training.md).
 
 Left out: a replay buffer, asynchronous rollouts, a value model.
 """

@@ -1,7 +1,7 @@
 """A Qwen2.5-VL of one to three million parameters, made from nothing, saved in the layout of a real checkpoint.
 
-Everything after this file treats it as any other Qwen2.5-VL folder: it has a config, weights, a tokenizer with Qwen's special
-tokens, a chat template and a generation config.
+Everything after this file treats it as any other Qwen2.5-VL folder: it has a config, weights, a tokenizer with Qwen's
+special tokens, a chat template and a generation config.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """The vision tower's attention in one call per chunk length.
 
 Qwen's vision towers attend within chunks (a window, or a whole frame pair). Without flash-attn, transformers makes one
-SDPA call per chunk: hundreds per layer for a batch of videos. Chunks of one length are a batch, and there are few lengths.
+SDPA call per chunk: hundreds per layer for a batch of videos. Chunks of one length are a batch, and there are few
+lengths.
 """
 
 import torch
@@ -23,7 +24,10 @@ def chunked_attention(
     cu_seq_lens_q: Tensor,
     **kwargs,
 ) -> tuple[Tensor, None]:
-    """query, key, value: (1, H, N, D), chunk c spans tokens cu_seq_lens_q[c] … cu_seq_lens_q[c + 1]. Returns (1, N, H, D)."""
+    """query, key, value: (1, H, N, D); chunk c spans tokens cu_seq_lens_q[c] … cu_seq_lens_q[c + 1].
+
+    Returns (1, N, H, D).
+    """
     bounds = cu_seq_lens_q.to(torch.int64)
     lengths_C = bounds[1:] - bounds[:-1]
     result_NHD = torch.empty_like(query[0].transpose(0, 1))

@@ -1,4 +1,7 @@
-"""The command line of a recipe: `python recipes/NAME.py [--config FILE] [--out DIR] [--seed N] [--smoke] [--set key=value …]`."""
+"""The command line of a recipe.
+
+python recipes/NAME.py [--config FILE] [--out DIR] [--seed N] [--smoke] [--set key=value …]
+"""
 
 import argparse
 import logging

@@ -1,4 +1,7 @@
-"""Settings of the two-stage temporal grounding recipe. The defaults are the embedded run: a generated world, a small model."""
+"""Settings of the two-stage temporal grounding recipe.
+
+The defaults are the embedded run: a generated world, a small model.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,8 +20,8 @@ from videostr.video import FramePolicy
 class DataConfig:
     """Where samples come from. Without `train` a world is generated, of so many clips a set.
 
-    train, test, cold_start: JSON-lines files of samples (docs/data.md). Without `cold_start` the train samples that have
-    a response serve; without `test` every tenth video is held out.
+    train, test, cold_start: JSON-lines files of samples (docs/data.md). Without `cold_start` the train samples that
+    have a response serve; without `test` every tenth video is held out.
     """
 
     train: str | None = None
@@ -34,7 +37,8 @@ class DataConfig:
 class ModelConfig:
     """path: a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint (folder or hub id); without it `tiny` is made from nothing.
 
-    sft_freeze_vision, rl_freeze_vision: keep the vision tower as it is in that stage. lora: arguments of peft.LoraConfig.
+    sft_freeze_vision, rl_freeze_vision: keep the vision tower as it is in that stage.
+    lora: arguments of peft.LoraConfig.
     """
 
     path: str | None = None
@@ -91,7 +95,10 @@ class EvalConfig:
 
 @dataclass
 class TwoStageConfig:
-    """min_iou: of the annotator's interval with the true one, for a cold-start sample to be kept. skip: stages to leave out."""
+    """min_iou: of the annotator's interval with the true one, for a cold-start sample to be kept.
+
+    skip: stages to leave out.
+    """
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -23,7 +23,10 @@ def prepare_data(config: DataConfig, directory: Path, seed: int) -> None:
 
 
 def prepare_model(config: TwoStageConfig, out: Path, seed: int) -> None:
-    """Make the small model under OUT/models/base, its vocabulary learned from the samples; nothing to do for a checkpoint."""
+    """Make the small model under OUT/models/base, its vocabulary learned from the samples.
+
+    Nothing to do for a checkpoint.
+    """
     if config.model.path is not None:
         return
     texts = [PROMPTS[config.prompt.name]]

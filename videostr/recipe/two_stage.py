@@ -90,8 +90,8 @@ class TwoStage:
         if not samples:
             if self.config.model.path is None:
                 raise ValueError(
-                    "no cold-start sample is left, and a model made from nothing cannot start with GRPO: give samples with "
-                    "a response (data.cold_start), or a trained checkpoint (model.path)"
+                    "no cold-start sample is left, and a model made from nothing cannot start with GRPO: give samples "
+                    "with a response (data.cold_start), or a trained checkpoint (model.path)"
                 )
             self.stages.say("  no written answers: GRPO starts from the base model")
             return {"samples": 0}
@@ -127,7 +127,8 @@ class TwoStage:
         if not selection.ids:
             raise ValueError(
                 f"difficulty.sampler {config.sampler!r} kept none of {len(scores)} samples (reasons: "
-                f"{selection.report['dropped']}): the cold start is too weak or the samples are too few; try sampler=all"
+                f"{selection.report['dropped']}): the cold start is too weak or the samples are too few; "
+                "try sampler=all"
             )
         chosen = set(selection.ids)
         if self.accelerator.is_main_process:

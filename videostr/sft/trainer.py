@@ -56,8 +56,8 @@ def train_sft(
     policy, world, rank = prompter.policy, accelerator.num_processes, accelerator.process_index
     if (config.batch_size // config.micro_batch) % world:
         raise ValueError(
-            f"sft.batch_size / sft.micro_batch = {config.batch_size // config.micro_batch} forwards an update cannot be shared "
-            f"by {world} processes: make it a multiple"
+            f"sft.batch_size / sft.micro_batch = {config.batch_size // config.micro_batch} forwards an update cannot "
+            f"be shared by {world} processes: make it a multiple"
         )
     loop = TrainLoop(
         GroupedPolicy(policy),

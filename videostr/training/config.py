@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 class OptimConfig:
     """AdamW and its schedule.
 
-    lr_vision: of the vision tower; None: `lr`. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
+    lr_vision: of the vision tower; None: `lr`. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the
+    steps.
     """
 
     lr: float = 1e-6

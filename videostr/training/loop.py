@@ -1,10 +1,11 @@
 """The part of a training run that supervised and grouped training share: optimiser, schedule, checkpoints, resuming.
 
 A checkpoint is a folder written under a temporary name and renamed when complete. A killed run goes on from the
-newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`), and
-metrics that were written after the checkpoint are forgotten.
+newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`),
+and metrics that were written after the checkpoint are forgotten.
 
-Mixed precision, DDP, FSDP and DeepSpeed come from accelerate: start the same script with `accelerate launch` or `torchrun`.
+Mixed precision, DDP, FSDP and DeepSpeed come from accelerate: start the same script with `accelerate launch` or
+`torchrun`.
 """
 
 import contextlib
@@ -82,8 +83,8 @@ class TrainLoop:
     def update(self, micro_batches: Sequence[Any], loss_of) -> float:
         """One optimiser update from this rank's micro-batches; returns the gradient norm before clipping.
 
-        `loss_of(micro_batch)` returns a scalar; the gradients of all ranks' micro-batches are added up, so the losses carry
-        their own normalisation and a run's result does not depend on how many processes share it. Every rank must
+        `loss_of(micro_batch)` returns a scalar; the gradients of all ranks' micro-batches are added up, so the losses
+        carry their own normalisation and a run's result does not depend on how many processes share it. Every rank must
         bring the same number of micro-batches.
         """
         world = self.accelerator.num_processes
@@ -159,7 +160,10 @@ class TrainLoop:
 
 
 def parameter_groups(module: nn.Module, optim: OptimConfig) -> list[dict]:
-    """Trainable parameters by learning rate and weight decay: matrices decay, vectors do not; the vision tower has its own rate."""
+    """Trainable parameters by learning rate and weight decay.
+
+    Matrices decay, vectors do not; the vision tower has its own rate.
+    """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""Everything random about a step as a pure function of the seed, so that there is no loader or generator state to save."""
+"""Everything random about a step as a pure function of the seed: there is no loader or generator state to save."""
 
 import functools
 import random
