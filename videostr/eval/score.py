@@ -6,6 +6,7 @@ Rows are written batch by batch, so a killed run repeats at most one batch; batc
 run computes what an uninterrupted one would have.
 """
 
+import glob
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,16 +46,18 @@ def score_samples(
     rank, world = accelerator.process_index, accelerator.num_processes
     part_path = path.with_name(f"{path.name}.part{rank}of{world}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = read_rows(part_path)
     batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
     mine = list(range(len(batches)))[rank::world]
+    # A killed call may have cut the samples into other batches.
+    same = {index: [sample.id for sample in batches[index]] for index in mine}
+    done = [line for line in read_rows(part_path) if line["ids"] == same.get(line["batch"])]
     finished = {line["batch"] for line in done}
     atomic.write_text(part_path, "".join(json.dumps(line) + "\n" for line in done))
     with part_path.open("a") as part:
         for position, index in enumerate(mine):
             if index not in finished:
                 rows = _score_batch(prompter, batches[index], reward, answers, params, seed)
-                part.write(json.dumps({"batch": index, "rows": rows}) + "\n")
+                part.write(json.dumps({"batch": index, "ids": same[index], "rows": rows}) + "\n")
                 part.flush()
             if on_batch is not None:
                 on_batch(position + 1, len(mine))
@@ -63,7 +66,7 @@ def score_samples(
         parts = [path.with_name(f"{path.name}.part{r}of{world}") for r in range(world)]
         lines = sorted((line for part in parts for line in read_rows(part)), key=lambda line: line["batch"])
         atomic.write_text(path, "".join(json.dumps(row) + "\n" for line in lines for row in line["rows"]))
-        for part in parts:
+        for part in path.parent.glob(f"{glob.escape(path.name)}.part*"):  # those of another number of processes too
             part.unlink()
     accelerator.wait_for_everyone()
     return read_rows(path)
