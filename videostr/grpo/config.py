@@ -7,7 +7,8 @@ otherwise.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from videostr.training.config import LoopConfig, OptimConfig
+from videostr.rollout import SamplingParams
+from videostr.training.config import LoopConfig, OptimConfig, at_least
 
 
 @dataclass
@@ -22,6 +23,14 @@ class SamplingConfig:
     top_k: int = 0
     max_new_tokens: int = 2048
     rollout_batch: int = 8
+
+    def __post_init__(self) -> None:
+        at_least("sampling", self, 1, "rollout_batch")
+        self.params()
+
+    def params(self) -> SamplingParams:
+        """The same for `sample_groups`. Raises ValueError for what it cannot use."""
+        return SamplingParams(self.temperature, self.top_p, self.top_k, self.max_new_tokens)
 
 
 @dataclass
@@ -61,6 +70,9 @@ class PlateauConfig:
     window: int = 0
     tolerance: float = 0.005
 
+    def __post_init__(self) -> None:
+        at_least("plateau", self, 0, "window", "tolerance")
+
 
 @dataclass
 class GRPOConfig:
@@ -80,6 +92,8 @@ class GRPOConfig:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=10))
 
     def __post_init__(self) -> None:
+        names = ("steps", "prompts_per_step", "prompts_per_update", "group_size", "micro_batch")
+        at_least("grpo", self, 1, *names)
         if self.prompts_per_step % self.prompts_per_update:
             raise ValueError(
                 f"grpo.prompts_per_update ({self.prompts_per_update}) must divide "

@@ -66,11 +66,15 @@ def build_micro_batches(
         normalizer = float(sum(len(c.ids_L) for group in informative for c in group.completions))
     elif loss_type == "dr_grpo":
         normalizer = float(config.sampling.max_new_tokens)
-    # "dapo" is a sum over the whole update already; the others are means over their own micro-batch.
-    weight = 1.0 if loss_type == "dapo" else 1.0 / len(chunks)
     batches = []
     for index in range(rank, -(-len(chunks) // world) * world, world):
         counted = int(index < len(chunks))
         chunk = chunks[min(index, len(chunks) - 1)]
+        if loss_type == "dapo":  # a sum over the whole update already
+            weight = 1.0
+        elif loss_type == "bnpo":  # the mean over micro-batches of the mean over a micro-batch's tokens
+            weight = 1.0 / len(chunks)
+        else:  # a mean over answers
+            weight = len(chunk) / len(informative)
         batches.append(MicroBatch(chunk, prompter, accelerator.device, weight * counted, counted, normalizer))
     return batches

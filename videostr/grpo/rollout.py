@@ -16,7 +16,7 @@ from videostr import ops
 from videostr.data.samples import Sample
 from videostr.grpo.config import GRPOConfig
 from videostr.rewards import TemporalReward
-from videostr.rollout import Completion, SamplingParams, sample_groups
+from videostr.rollout import Completion, sample_groups
 from videostr.training.order import group_seed
 from videostr.training.prompter import Prompter
 
@@ -46,24 +46,23 @@ def roll_out(
 ) -> list[Group]:
     """Sample, score and compare the answers of one step's samples. Samples whose video cannot be read are left out."""
     sampling = config.sampling
-    params = SamplingParams(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        max_new_tokens=sampling.max_new_tokens,
-    )
-    mine = samples[accelerator.process_index :: accelerator.num_processes]
+    # A small set can bring a sample twice in one step: then its answers are drawn anew.
+    times = [sum(other.id == sample.id for other in samples[:at]) for at, sample in enumerate(samples)]
+    numbered = list(zip(range(len(samples)), samples, times, strict=True))
+    mine = numbered[accelerator.process_index :: accelerator.num_processes]
     groups = []
     for start in range(0, len(mine), sampling.rollout_batch):
-        part, prompts = prompter.readable(mine[start : start + sampling.rollout_batch])
-        if not part:
+        part = mine[start : start + sampling.rollout_batch]
+        kept, prompts = prompter.readable([sample for _, sample, _ in part])
+        if not kept:
             continue
-        seeds = [group_seed(seed, step, sample.id) for sample in part]
-        answers = sample_groups(prompter.policy, prompts, config.group_size, params, seeds)
-        groups += [score_group(sample, group, reward) for sample, group in zip(part, answers, strict=True)]
-    groups = gather_object(groups)
-    order = {sample.id: position for position, sample in enumerate(samples)}
-    groups.sort(key=lambda group: order[group.sample.id])
+        videos = {sample.video for sample in kept}
+        part = [numbers for numbers in part if numbers[1].video in videos]
+        seeds = [group_seed(seed, step, f"{sample.id}#{again}" if again else sample.id) for _, sample, again in part]
+        answers = sample_groups(prompter.policy, prompts, config.group_size, sampling.params(), seeds)
+        for (position, sample, _), completions in zip(part, answers, strict=True):
+            groups.append((position, score_group(sample, completions, reward)))
+    groups = [group for _, group in sorted(gather_object(groups), key=lambda pair: pair[0])]
     return with_advantages(groups, config)
 
 

@@ -7,12 +7,13 @@ Left out: a replay buffer, asynchronous rollouts, a value model.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from videostr import ops
 from videostr.data.samples import Sample
@@ -20,10 +21,11 @@ from videostr.grpo.config import GRPOConfig
 from videostr.grpo.micro_batch import MicroBatch, build_micro_batches
 from videostr.grpo.plateau import reached_plateau
 from videostr.grpo.rollout import roll_out, rollout_metrics
+from videostr.grpo.totals import Totals
 from videostr.model import GroupedPolicy, Policy
 from videostr.rewards import TemporalReward
-from videostr.rollout import SamplingParams, sample_groups
-from videostr.rollout.check import check_rollout, logprob_mismatch
+from videostr.rollout import sample_groups
+from videostr.rollout.check import check_rollout
 from videostr.training.loop import TrainLoop
 from videostr.training.order import step_indices
 from videostr.training.prompter import Prompter
@@ -69,7 +71,7 @@ def train_grpo(
         reference_module = GroupedPolicy(reference)
     if reached_plateau(loop.history, config.plateau):  # killed after the last step, before the stage was marked done
         return
-    check_start(prompter, loop.module, samples[:2], config)
+    check_start(prompter, loop.module, samples, config)
     for step in loop.steps():
         batch = [samples[i] for i in step_indices(len(samples), config.prompts_per_step, step, seed)]
         groups = roll_out(prompter, batch, reward, config, accelerator, seed, step)
@@ -86,14 +88,15 @@ def train_grpo(
         if reference_module is not None:
             for micro_batch in (m for update in updates for m in update):
                 micro_batch.ref_logprob_NL = _logprob(reference_module, micro_batch, config)
-        totals = _Totals(accelerator)
+        totals = Totals(accelerator)
         for update in updates:
             if update:
                 loss_of = _loss_function(loop.module, config, totals)
-                totals.add({"grad_norm": loop.update(update, loss_of)}, 1.0 / accelerator.num_processes)
+                totals.updates += 1
+                totals.grad_norm += loop.update(update, loss_of)
             else:
                 loop.skip_update()
-        loop.log(row | totals.means())
+        loop.log(row | totals.row())
         if on_step is not None:
             on_step(step + 1, loop.history[-1])
         if reached_plateau(loop.history, config.plateau):
@@ -106,15 +109,19 @@ def check_start(prompter: Prompter, module: torch.nn.Module, samples: Sequence[S
 
     Raises RolloutMismatchError where ids, grid, frame times, positions, frames or log-probs differ.
     """
-    kept, prompts = prompter.readable(samples)
+    kept, prompts = [], []
+    for sample in samples:
+        if len(kept) < 2:
+            more = prompter.readable([sample])
+            kept, prompts = kept + more[0], prompts + more[1]
     if not kept:
-        return
-    params = SamplingParams(
-        temperature=config.sampling.temperature, max_new_tokens=min(64, config.sampling.max_new_tokens)
-    )
+        raise ValueError(f"none of the {len(samples)} samples has a readable video: {prompter.skipped.counts()}")
+    params = replace(config.sampling.params(), max_new_tokens=min(64, config.sampling.max_new_tokens))
     groups = sample_groups(prompter.policy, prompts, 2, params, seeds=list(range(len(kept))))
     again = [prompter.uncached()(sample) for sample in kept]
-    check_rollout(module, prompts, again, groups, temperature=config.sampling.temperature)
+    # DDP, unlike FSDP, hides the attributes of what it wraps; a forward without gradients does not need it.
+    grouped = module.module if isinstance(module, DistributedDataParallel) else module
+    check_rollout(grouped, prompts, again, groups, temperature=config.sampling.temperature)
 
 
 @torch.no_grad()
@@ -122,7 +129,7 @@ def _logprob(module: torch.nn.Module, micro_batch: MicroBatch, config: GRPOConfi
     return module(micro_batch.pack(), temperature=config.sampling.temperature, entropy=False)[0]
 
 
-def _loss_function(module: torch.nn.Module, config: GRPOConfig, totals: "_Totals") -> Callable[[MicroBatch], Tensor]:
+def _loss_function(module: torch.nn.Module, config: GRPOConfig, totals: Totals) -> Callable[[MicroBatch], Tensor]:
     """The loss of one micro-batch, already divided by what it is averaged over."""
 
     def loss_of(batch: MicroBatch) -> Tensor:
@@ -151,41 +158,8 @@ def _loss_function(module: torch.nn.Module, config: GRPOConfig, totals: "_Totals
             importance_cap=config.loss.importance_cap,
             normalizer=batch.normalizer,
         )
-        gap = logprob_mismatch(old_NL, sampler_NL, mask_NL)
-        tokens = gap.tokens * batch.counted
-        totals.add({key: float(value) for key, value in stats.items()} | {"mismatch_mean": gap.mean}, tokens)
-        totals.maximum("mismatch_max", gap.max * batch.counted)
+        if batch.counted:
+            totals.add({key: float(value) for key, value in stats.items()}, batch.weight)
         return loss * batch.weight
 
     return loss_of
-
-
-class _Totals:
-    """Weighted means and maxima of a step's numbers over micro-batches and processes."""
-
-    def __init__(self, accelerator: Accelerator):
-        self.accelerator = accelerator
-        self.sums: dict[str, list[float]] = {}
-        self.maxima: dict[str, float] = {}
-
-    def add(self, values: dict[str, float], weight: float) -> None:
-        for key, value in values.items():
-            total = self.sums.setdefault(key, [0.0, 0.0])
-            total[0] += value * weight
-            total[1] += weight
-
-    def maximum(self, key: str, value: float) -> None:
-        self.maxima[key] = max(value, self.maxima.get(key, 0.0))
-
-    def means(self) -> dict[str, float]:
-        ranks = gather_object([(self.sums, self.maxima)])
-        row = {}
-        for key in {key for sums, _ in ranks for key in sums}:
-            parts = [sums[key] for sums, _ in ranks if key in sums]
-            weight = sum(part[1] for part in parts)
-            if weight:
-                row[key] = sum(part[0] for part in parts) / weight
-        for _, maxima in ranks:
-            for key, value in maxima.items():
-                row[key] = max(value, row.get(key, 0.0))
-        return row

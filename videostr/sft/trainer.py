@@ -9,7 +9,7 @@ from accelerate import Accelerator
 
 from videostr.data.samples import Sample
 from videostr.model import GroupedPolicy, PackedGroups, pack_groups
-from videostr.training.config import LoopConfig, OptimConfig
+from videostr.training.config import LoopConfig, OptimConfig, at_least
 from videostr.training.loop import TrainLoop
 from videostr.training.order import step_indices
 from videostr.training.prompter import Prompter
@@ -29,6 +29,7 @@ class SFTConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
+        at_least("sft", self, 1, "steps", "batch_size", "micro_batch")
         if self.batch_size % self.micro_batch:
             raise ValueError(f"sft.micro_batch ({self.micro_batch}) must divide sft.batch_size ({self.batch_size})")
 

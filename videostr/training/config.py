@@ -23,8 +23,14 @@ class OptimConfig:
     def __post_init__(self) -> None:
         if self.schedule not in ("cosine", "constant"):
             raise ValueError(f"optim.schedule must be 'cosine' or 'constant', got {self.schedule!r}")
-        if not self.lr > 0:
-            raise ValueError(f"optim.lr must be above 0, got {self.lr}")
+        for name in ("lr", "lr_vision", "max_grad_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"optim.{name} must be above 0, got {value}")
+        for name in ("beta1", "beta2", "warmup_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"optim.{name} must be in [0, 1], got {getattr(self, name)}")
+        at_least("optim", self, 0, "weight_decay")
 
 
 @dataclass
@@ -38,3 +44,14 @@ class LoopConfig:
     save_every: int = 50
     keep: int = 2
     trackers: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        at_least("loop", self, 1, "save_every", "keep")
+
+
+def at_least(section: str, config: object, least: float, *names: str) -> None:
+    """Raise ValueError naming the first of the settings `names` that is below `least`; None is no number and passes."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value >= least:
+            raise ValueError(f"{section}.{name} must be at least {least}, got {value}")

@@ -101,7 +101,8 @@ class TrainLoop:
 
     def skip_update(self) -> None:
         """Count an update for which there was nothing to learn from."""
-        self.optimizer.step()  # without gradients it changes nothing; the schedule wants to be second
+        if self.accelerator.scaler is None:  # which would miss the gradients
+            self.optimizer.step()  # without gradients it changes nothing; the schedule wants to be second
         self.schedule.step()
 
     def finish(self) -> None:
