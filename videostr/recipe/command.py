@@ -16,6 +16,8 @@ import transformers
 
 from videostr.config import ConfigError, load_config
 from videostr.data.samples import SampleError
+from videostr.rollout import RolloutMismatchError
+from videostr.video import VideoError
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def run_recipe(
     try:
         config = load_config(config_class, arguments.config, [*(smoke if arguments.smoke else []), *arguments.set])
         work(RunArguments(config, arguments.out, arguments.seed))
-    except (ConfigError, SampleError, ValueError, OSError) as error:
+    except (ConfigError, SampleError, VideoError, RolloutMismatchError, ValueError, ImportError, OSError) as error:
         if os.environ.get("VIDEOSTR_TRACEBACK"):
             raise
         print(f"error: {error}\n(set VIDEOSTR_TRACEBACK=1 for the traceback)", file=sys.stderr)
