@@ -4,8 +4,8 @@
     python recipes/vtg_two_stage.py --config recipes/configs/tvg_r1_qwen2_5_vl_7b.yaml --out runs/tvg \\
         --set data.train=my.jsonl
 
-Stages: prepare, base, cold_start, sft, sft_eval, difficulty, rl, rl_eval, report. Each is remembered under OUT; the
-same command continues an interrupted run.
+Stages: prepare, model, warmup, base, cold_start, sft, sft_eval, difficulty, rl, rl_eval. Each is remembered under OUT;
+the same command continues an interrupted run.
 """
 
 import sys
@@ -18,6 +18,8 @@ SMOKE = (
     "data.cold_start_clips=24",
     "data.train_clips=8",
     "data.test_clips=6",
+    "warmup.steps=10",
+    "warmup.batch_size=8",
     "sft.steps=12",
     "sft.loop.save_every=6",
     "difficulty.sampler=all",

@@ -3,7 +3,7 @@
 It stands in for the public sets where nothing can be downloaded: the files are real mp4 files, the intervals are exact
 to the frame, and the cold-start answers come from an annotator with the faults of a real one.
 
-Every clip holds two or three shapes of different colours. Each shape has one event, so each clip answers several
+Every clip holds one to three shapes of different colours. Each shape has one event, so each clip answers several
 sentences and the other shapes' events are the distractors:
 
     visible   the shape is on screen only from start to end
@@ -15,6 +15,7 @@ sentences and the other shapes' events are the distractors:
 Times are multiples of half a second and frame rates are even, so an event starts and ends exactly on a frame.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ SHAPES = ("square", "circle", "triangle")
 EVENTS = ("visible", "colour", "left", "right", "blink")
 FRAME_RATES = (8, 10, 12, 16)
 QUANTUM = 0.5  # seconds
-BLINK_PERIOD = 0.5  # seconds: on for one half, off for the other
+BLINK_PERIOD = 1.0  # seconds: on for one half, off for the other
 
 PHRASES = {
     "visible": (
@@ -103,10 +104,10 @@ class WorldConfig:
     """How the generated world looks. `jitter`, `wrong_rate` and `lag` are the annotator's faults (see `annotate`)."""
 
     side: int = 112  # pixels, of the file; the model sees what the frame policy makes of it
-    min_duration: float = 8.0
-    max_duration: float = 14.0
-    things: tuple[int, ...] = (2, 3)
-    events: tuple[str, ...] = EVENTS
+    min_duration: float = 6.0
+    max_duration: float = 10.0
+    things: tuple[int, ...] = (1, 2, 3)
+    events: tuple[str, ...] = ("visible", "visible", "visible", "colour", "blink", "left", "right")  # drawn evenly
     jitter: float = 1.0  # seconds, at most, at either end
     lag: float = 0.5  # seconds by which the annotator notices both ends too late, on average
     wrong_rate: float = 0.15  # share of answers that describe another interval
@@ -123,7 +124,7 @@ def draw_scene_plan(rng: random.Random, config: WorldConfig) -> Scene:
     things = []
     for colour, row in zip(colours, rows, strict=True):
         event = rng.choice(config.events)
-        length = rng.randint(3, max(3, steps // 2))
+        length = rng.randint(2, 5) if event in ("left", "right") else rng.randint(2, max(4, round(0.4 * steps)))
         start = rng.randint(1, steps - length - 1)
         size = rng.uniform(0.24, 0.30)
         travel = {"left": -1.0, "right": 1.0}.get(event, 0.0) * rng.uniform(0.45, 0.6)
@@ -212,8 +213,30 @@ def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random
 
 
 def answer_text(thing: Thing, start: float, end: float) -> str:
-    thought = f"the {thing.colour} {thing.shape} : from {start:.1f} to {end:.1f}"
-    return f"<think>{thought}</think><time>[{start:.1f}, {end:.1f}]</time>"
+    """The output format: a thought that lists the seconds in which it happens, then the interval."""
+    seconds = " ".join(str(second) for second in range(int(start), math.ceil(end)))
+    return f"<think>{thing.colour} {thing.shape} {seconds}</think><time>[{start:.1f}, {end:.1f}]</time>"
+
+
+VOCABULARY = (" yes no nothing and", *(f" {word}" for word in (*COLOURS, *SHAPES, "left", "right", "blinks")))
+
+
+def happens(thing: Thing, start: float, end: float) -> bool:
+    """Whether the thing's event goes on somewhere between two times."""
+    return min(thing.end, end) > max(thing.start, start)
+
+
+def caption(scene: Scene, start: float, end: float) -> str:
+    """What can be seen between two times, from top to bottom: colour, shape, and where it is going."""
+    names = []
+    for thing in sorted(scene.things, key=lambda thing: thing.y):
+        active = happens(thing, start, end)
+        if thing.event == "visible" and not active:
+            continue
+        colour = thing.other if thing.event == "colour" and active else thing.colour
+        doing = {"left": " left", "right": " right", "blink": " blinks"}.get(thing.event, "") if active else ""
+        names.append(f"{colour} {thing.shape}{doing}")
+    return " and ".join(names) or "nothing"
 
 
 def write_world(

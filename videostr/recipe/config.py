@@ -6,14 +6,17 @@ The defaults are the embedded run: a generated world, a small model.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from videostr.data.difficulty import select
 from videostr.data.prompts import PROMPTS
 from videostr.data.world import WorldConfig
 from videostr.grpo import GRPOConfig, SamplingConfig
 from videostr.model.tiny import TinyConfig
 from videostr.rewards import TemporalReward
 from videostr.sft import SFTConfig
-from videostr.training.config import LoopConfig, OptimConfig
+from videostr.training.config import LoopConfig, OptimConfig, at_least
 from videostr.video import FramePolicy
+
+SKIPPABLE = ("base", "cold_start", "sft", "sft_eval", "difficulty", "rl", "rl_eval")
 
 
 @dataclass
@@ -22,6 +25,7 @@ class DataConfig:
 
     train, test, cold_start: JSON-lines files of samples (docs/data.md). Without `cold_start` the train samples that
     have a response serve; without `test` every tenth video is held out.
+    Raises ValueError for test or cold_start without train, and for a number of clips below 1.
     """
 
     train: str | None = None
@@ -31,6 +35,12 @@ class DataConfig:
     train_clips: int = 300
     test_clips: int = 100
     world: WorldConfig = field(default_factory=WorldConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("test", "cold_start"):
+            if self.train is None and getattr(self, name) is not None:
+                raise ValueError(f"data.{name} is given without data.train, which names the samples to train on")
+        at_least("data", self, 1, "cold_start_clips", "train_clips", "test_clips")
 
 
 @dataclass
@@ -48,6 +58,21 @@ class ModelConfig:
     rl_freeze_vision: bool = False
     lora: dict[str, Any] | None = None
     gradient_checkpointing: bool = False
+
+
+@dataclass
+class WarmupConfig:
+    """The small model's substitute for pretraining (videostr.recipe.warmup).
+
+    steps: updates, of batch_size clips each; captions: the share of clips that are captioned, not asked about."""
+
+    steps: int = 500
+    batch_size: int = 32
+    captions: float = 0.4
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(lr=2e-3, lr_vision=5e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98)
+    )
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=100))
 
 
 @dataclass
@@ -84,6 +109,16 @@ class DifficultyConfig:
     count: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        at_least("difficulty", self, 2 if self.sampler == "band" else 1, "answers")
+        at_least("difficulty", self, 1, "max_samples")
+        if not self.temperature > 0:
+            raise ValueError(f"difficulty.temperature must be above 0, got {self.temperature}")
+        try:
+            select([], self.sampler, self.count, **self.options)  # so that a typo shows before hours of scoring
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"difficulty.options or .count do not fit sampler {self.sampler!r}: {error}") from error
+
 
 @dataclass
 class EvalConfig:
@@ -91,6 +126,9 @@ class EvalConfig:
 
     batch_size: int = 25
     max_new_tokens: int = 40
+
+    def __post_init__(self) -> None:
+        at_least("eval", self, 1, "batch_size", "max_new_tokens")
 
 
 @dataclass
@@ -103,6 +141,7 @@ class TwoStageConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
+    warmup: WarmupConfig = field(default_factory=WarmupConfig)
     min_iou: float = 0.5
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
@@ -129,3 +168,10 @@ class TwoStageConfig:
     eval: EvalConfig = field(default_factory=EvalConfig)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     skip: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_iou <= 1:
+            raise ValueError(f"min_iou must be in [0, 1], got {self.min_iou}")
+        for name in self.skip:
+            if name not in SKIPPABLE:
+                raise ValueError(f"skip: {name!r} is no stage that can be left out; these are: {', '.join(SKIPPABLE)}")

@@ -1,12 +1,13 @@
 """The first stage: samples in OUT/data, and the model a run starts from."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from videostr import atomic
 from videostr.data.prompts import PROMPTS
 from videostr.data.samples import Sample, read_samples, write_samples
-from videostr.data.world import write_world
+from videostr.data.world import VOCABULARY, write_world
 from videostr.model.tiny import write_tiny_policy
 from videostr.recipe.config import DataConfig, TwoStageConfig
 from videostr.recipe.progress import Progress
@@ -19,21 +20,29 @@ def prepare_data(config: DataConfig, directory: Path, seed: int) -> None:
     """
     sets = _generated(config, directory / "world", seed) if config.train is None else _given(config, seed)
     for name, samples in sets.items():
-        write_samples(directory / f"{name}.jsonl", samples)
+        write_set(directory / f"{name}.jsonl", samples)
+
+
+def write_set(path: Path, samples: Sequence[Sample]) -> None:
+    """`write_samples`, or an empty file where there is none."""
+    if samples:
+        write_samples(path, samples)
+    else:
+        atomic.write_text(path, "")
 
 
 def prepare_model(config: TwoStageConfig, out: Path, seed: int) -> None:
-    """Make the small model under OUT/models/base, its vocabulary learned from the samples.
+    """Make the small model under OUT/models/tiny, its vocabulary learned from the samples.
 
     Nothing to do for a checkpoint.
     """
     if config.model.path is not None:
         return
-    texts = [PROMPTS[config.prompt.name]]
+    texts = [PROMPTS[config.prompt.name], *VOCABULARY]
     for name in ("cold_start", "train"):
         for sample in _read(out / "data" / f"{name}.jsonl"):
             texts += [sample.query, sample.response or ""]
-    write_tiny_policy(out / "models/base", texts, config.model.tiny, seed)
+    write_tiny_policy(out / "models/tiny", texts, config.model.tiny, seed)
 
 
 def _generated(config: DataConfig, directory: Path, seed: int) -> dict[str, list[Sample]]:

@@ -1,35 +1,37 @@
 """The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from videostr import atomic
 from videostr.config import save_config, to_dict
 from videostr.data.curation import filter_cold_start
 from videostr.data.difficulty import RolloutScore, select
-from videostr.data.samples import Sample, read_samples, write_samples
+from videostr.data.samples import Sample, read_samples
 from videostr.eval.metrics import temporal_metrics
 from videostr.eval.score import score_samples
 from videostr.grpo import train_grpo
 from videostr.model import Policy, load_policy
 from videostr.recipe.command import RunArguments
 from videostr.recipe.config import TwoStageConfig
-from videostr.recipe.prepare import prepare_data, prepare_model
+from videostr.recipe.fingerprint import digest, fingerprint
+from videostr.recipe.prepare import prepare_data, prepare_model, write_set
 from videostr.recipe.progress import Progress
+from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
 from videostr.recipe.versions import software_versions
+from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
 from videostr.rewards import parse_interval
 from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
-from videostr.video import SkippedVideos
+from videostr.video import FramePolicy, VideoError
 from videostr.video.cache import VideoCache
 
 
@@ -44,49 +46,94 @@ class TwoStage:
         self.settings = to_dict(config)
         self.accelerator = self._accelerator()
         self.stages = Stages(out, seed, config.skip)
-        self.skipped = SkippedVideos()
+        self.skipped = SkippedLog(out / "skipped", self.accelerator)
         self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
-        torch.manual_seed(seed)
 
     def run(self) -> None:
         settings, stages = self.settings, self.stages
         if self.accelerator.is_main_process:
             save_config(self.config, self.out / "config.yaml")
-        files = [
-            _fingerprint(path) for path in (self.config.data.train, self.config.data.test, self.config.data.cold_start)
-        ]
-        stages.run("prepare", [settings["data"], settings["model"], files], ["data", "models/base"], self.prepare)
-        asked = [settings["prompt"], settings["reward"], settings["eval"], settings["mixed_precision"]]
-        stages.run("base", asked, ["eval/base.jsonl"], lambda: self.evaluate("base", self.model_of("base")))
+        data, model, prompt, sft, grpo = (settings[name] for name in ("data", "model", "prompt", "sft", "grpo"))
+        # Left out of what a stage depends on: what changes neither its result nor its meaning.
+        for section, names in (
+            (prompt, ["cache_gib"]),
+            (settings["warmup"], ["loop"]),
+            (sft, ["loop"]),
+            (grpo, ["loop"]),
+            (grpo["sampling"], ["rollout_batch"]),
+        ):
+            for name in names:
+                del section[name]
+        answers = settings["eval"]["max_new_tokens"]
+        files = [fingerprint(path) for path in (data["train"], data["test"], data["cold_start"])]
+        stages.run("prepare", [data, files], ["data"], self.prepare, scratch=["skipped"])
+        stages.run("model", [model["path"], model["tiny"], prompt["name"]], ["models/tiny"], self.make_model)
+        stages.run(
+            "warmup",
+            [settings["warmup"], prompt],
+            ["models/base", "metrics/warmup.jsonl"],
+            self.warmup,
+            scratch=["checkpoints/warmup"],
+        )
+        stages.depend_on([prompt, settings["reward"], model["dtype"], settings["mixed_precision"]])
+        self._evaluation("base", "base", answers)
         stages.run("cold_start", settings["min_iou"], ["data/cold_start_kept.jsonl"], self.filter_cold_start)
-        stages.run("sft", settings["sft"], ["models/sft", "checkpoints/sft", "metrics/sft.jsonl"], self.sft)
-        stages.run("sft_eval", None, ["eval/sft.jsonl"], lambda: self.evaluate("sft", self.model_of("sft")))
-        stages.run("difficulty", settings["difficulty"], ["data/rl.jsonl"], self.difficulty)
-        stages.run("rl", settings["grpo"], ["models/rl", "checkpoints/rl", "metrics/rl.jsonl"], self.rl)
-        stages.run("rl_eval", None, ["eval/rl.jsonl"], lambda: self.evaluate("rl", self.model_of("rl")))
+        sft = [sft, model["sft_freeze_vision"], model["lora"]]
+        stages.run("sft", sft, ["models/sft", "metrics/sft.jsonl"], self.sft, scratch=["checkpoints/sft"])
+        self._evaluation("sft_eval", "sft", answers)
+        stages.run("difficulty", [settings["difficulty"], grpo["sampling"]], ["data/rl.jsonl"], self.difficulty)
+        rl = [grpo, model["rl_freeze_vision"], model["lora"]]
+        stages.run("rl", rl, ["models/rl", "metrics/rl.jsonl"], self.rl, scratch=["checkpoints/rl"])
+        self._evaluation("rl_eval", "rl", answers)
+        skipped = self.skipped.of_all_processes()
         if self.accelerator.is_main_process:
-            self.write_summary()
+            self.write_summary(skipped)
             write_report(self.out)
         stages.say(f"summary: {self.out / 'summary.json'}   page: {self.out / 'index.html'}")
 
     def prepare(self) -> dict:
         if self.accelerator.is_main_process:
             prepare_data(self.config.data, self.out / "data", self.seed)
-            prepare_model(self.config, self.out, self.seed)
         self.accelerator.wait_for_everyone()
         return {name: len(self.samples(name)) for name in ("cold_start", "train", "test")}
+
+    def make_model(self) -> None:
+        if self.accelerator.is_main_process:
+            prepare_model(self.config, self.out, self.seed)
+        self.accelerator.wait_for_everyone()
+
+    def warmup(self) -> dict:
+        """The small model learns to see; a checkpoint, or a small model for the user's own videos, stays as it is."""
+        if self.config.model.path is not None:
+            return {}
+        accelerator = self._accelerator()
+        prompter = self._prompter("tiny")
+        if self.config.data.train is None:
+            progress = Progress("warmup", self.config.warmup.steps)
+            warm_up(
+                prompter,
+                self.config.data.world,
+                self.config.warmup,
+                out_dir=self.out,
+                accelerator=accelerator,
+                seed=self.seed,
+                on_step=lambda step, row: progress(step, f"loss {row['loss']:.3f}"),
+            )
+        save_policy(prompter.policy, self.out / "models/base", accelerator)
+        return {}
 
     def filter_cold_start(self) -> dict:
         samples = self.samples("cold_start")
         kept, report = filter_cold_start(samples, self._parse, self.config.min_iou)
         if self.accelerator.is_main_process:
-            write_samples(self.out / "data/cold_start_kept.jsonl", kept)
+            write_set(self.out / "data/cold_start_kept.jsonl", kept)
         self.accelerator.wait_for_everyone()
         self.stages.say(f"  kept {report['kept']} of {report['total']} written answers")
         return report
 
     def sft(self) -> dict:
-        samples = self.samples("cold_start_kept")
+        samples = self.samples("cold_start" if "cold_start" in self.stages.skip else "cold_start_kept")
+        samples = [sample for sample in samples if sample.response]
         if not samples:
             if self.config.model.path is None:
                 raise ValueError(
@@ -97,7 +144,9 @@ class TwoStage:
             return {"samples": 0}
         accelerator = self._accelerator()
         prompter = self._prompter("base", freeze_vision=self.config.model.sft_freeze_vision)
-        samples, _ = prompter.readable(samples)
+        samples = self._readable(samples, prompter.frames)
+        if not samples:
+            raise ValueError(f"no video of the cold-start samples can be read: {self.skipped.counts()}")
         progress = Progress("sft", self.config.sft.steps)
         train_sft(
             prompter,
@@ -116,7 +165,12 @@ class TwoStage:
         samples = self.samples("train")[: config.max_samples]
         parent = self.model_of("sft")
         # Scores belong to the weights and to what was asked: another run of the same model finds them again.
-        key = _digest([_fingerprint(self._path(parent)), self.settings["prompt"], config.answers, config.temperature])
+        asked = [self.settings[name] for name in ("prompt", "reward", "mixed_precision")]
+        asked += [self.config.model.dtype, config.answers, config.temperature, self.config.grpo.sampling.max_new_tokens]
+        about = [
+            (sample.id, Path(sample.video).name, sample.query, sample.spans, sample.duration) for sample in samples
+        ]
+        key = digest([fingerprint(self._path(parent)), self.seed, asked, about])
         params = SamplingParams(temperature=config.temperature, max_new_tokens=self.config.grpo.sampling.max_new_tokens)
         rows = self._score(self._prompter(parent), samples, f"difficulty/{key}.jsonl", config.answers, params)
         ious: dict[str, list[float]] = {}
@@ -132,7 +186,7 @@ class TwoStage:
             )
         chosen = set(selection.ids)
         if self.accelerator.is_main_process:
-            write_samples(self.out / "data/rl.jsonl", [sample for sample in samples if sample.id in chosen])
+            write_set(self.out / "data/rl.jsonl", [sample for sample in samples if sample.id in chosen])
         self.accelerator.wait_for_everyone()
         self.stages.say(f"  {config.sampler}: kept {selection.report['kept']} of {selection.report['total']} samples")
         return selection.report
@@ -142,7 +196,7 @@ class TwoStage:
         accelerator = self._accelerator()
         parent = self.model_of("sft")
         prompter = self._prompter(parent, freeze_vision=self.config.model.rl_freeze_vision)
-        samples = self.samples("rl")
+        samples = self.samples("train" if "difficulty" in self.stages.skip else "rl")
         reference = self._policy(parent) if config.loss.kl_coef > 0 else None
         progress = Progress("rl", config.steps)
         train_grpo(
@@ -159,10 +213,13 @@ class TwoStage:
         save_policy(prompter.policy, self.out / "models/rl", accelerator)
         return {"samples": len(samples)}
 
-    def evaluate(self, name: str, model: str) -> dict:
+    def evaluate(self, name: str) -> dict:
+        if self.model_of(name) != name:
+            self.stages.say(f"  there is no model of stage {name!r} to evaluate")
+            return {}
         samples = self.samples("test")
         params = SamplingParams(greedy=True, max_new_tokens=self.config.eval.max_new_tokens)
-        rows = self._score(self._prompter(model), samples, f"eval/{name}.jsonl", 1, params)
+        rows = self._score(self._prompter(name), samples, f"eval/{name}.jsonl", 1, params)
         if not rows:
             raise ValueError(f"none of the {len(samples)} test samples has a readable video: {self.skipped.counts()}")
         metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
@@ -171,7 +228,7 @@ class TwoStage:
         )
         return metrics
 
-    def write_summary(self) -> None:
+    def write_summary(self, skipped: list[dict[str, str]]) -> None:
         results, seconds = self.stages.results, self.stages.seconds
         names = {"base": "base", "sft": "sft_eval", "rl": "rl_eval"}
         atomic.write_json(
@@ -186,10 +243,10 @@ class TwoStage:
                 "difficulty": results.get("difficulty", {}),
                 "seconds": sum(seconds.values()),
                 "seconds_by_stage": seconds,
-                "skipped": self.skipped.to_list(),
+                "skipped": skipped,
                 "seed": self.seed,
                 "versions": software_versions(),
-                "config": self.settings,
+                "config": to_dict(self.config),
             },
         )
 
@@ -198,12 +255,31 @@ class TwoStage:
         return read_samples(path) if path.exists() and path.stat().st_size else []
 
     def model_of(self, stage: str) -> str:
-        """The folder of a stage's model; the one before it where the stage made none."""
+        """The folder of a stage's model; the one before it where the stage was skipped or made none."""
         order = ["base", "sft", "rl"]
-        for name in reversed(order[: order.index(stage) + 1]):
-            if (self.out / "models" / name).is_dir():
+        for name in reversed(order[1 : order.index(stage) + 1]):
+            if name not in self.stages.skip and (self.out / "models" / name).is_dir():
                 return name
         return "base"
+
+    def _evaluation(self, stage: str, model: str, answers: int) -> None:
+        path = f"eval/{model}.jsonl"
+        self.stages.run(stage, answers, [path], lambda: self.evaluate(model), scratch=[f"{path}.part*"], leaf=True)
+
+    def _readable(self, samples: Sequence[Sample], frames: FramePolicy) -> list[Sample]:
+        """The samples whose video can be read; each process tries a share of the files."""
+        videos = sorted({sample.video for sample in samples})
+        mine = videos[self.accelerator.process_index :: self.accelerator.num_processes]
+        bad, progress = set(), Progress("videos read", len(mine))
+        for done, video in enumerate(mine):
+            try:
+                self.cache.load(video, frames)
+            except VideoError as error:
+                self.skipped.add(error)
+                bad.add(video)
+            progress(done + 1)
+        bad = set(gather_object(sorted(bad)))
+        return [sample for sample in samples if sample.video not in bad]
 
     def _score(
         self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
@@ -231,6 +307,7 @@ class TwoStage:
 
     def _policy(self, model: str, freeze_vision: bool = False) -> Policy:
         config = self.config.model
+        torch.manual_seed(self.seed)  # LoRA draws its weights: the same ones whichever stages ran before
         return load_policy(
             self._path(model),
             dtype=getattr(torch, config.dtype),
@@ -249,18 +326,3 @@ class TwoStage:
 
     def _accelerator(self) -> Accelerator:
         return Accelerator(mixed_precision=self.config.mixed_precision)
-
-
-def _fingerprint(path: str | Path | None) -> str | None:
-    if path is None:
-        return None
-    digest = hashlib.sha256()
-    for file in sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else [Path(path)]:
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 24):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
