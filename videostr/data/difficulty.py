@@ -3,7 +3,7 @@
 Pure functions of per-sample rollout scores. The models that score and the cache of the scores are elsewhere.
 
     band      0.1 <= mean IoU <= 0.7 over k rollouts, and not all alike: ours (O; the paper's filter is not public)
-    time_r1   one prediction, 0 < IoU <= 0.7, drawn by a Gaussian around 0.3 (std 0.2); scored anew each epoch
+    time_r1   one prediction, 0 < IoU <= 0.7, drawn by a Gaussian around 0.3 (std 0.2)
     timelens  drawn by a Gaussian around 0.05 (std 0.2) over the scores' own density, evenly from 9 buckets of duration
     all       no selection: what the others are compared with
 

@@ -56,7 +56,7 @@ def score_samples(
     with part_path.open("a") as part:
         for position, index in enumerate(mine):
             if index not in finished:
-                rows = _score_batch(prompter, batches[index], reward, answers, params, seed)
+                rows = _score_batch(prompter, batches[index], reward, answers, params, seed, accelerator)
                 part.write(json.dumps({"batch": index, "ids": same[index], "rows": rows}) + "\n")
                 part.flush()
             if on_batch is not None:
@@ -79,12 +79,14 @@ def _score_batch(
     answers: int,
     params: SamplingParams,
     seed: int,
+    accelerator: Accelerator,
 ) -> list[dict]:
     kept, prompts = prompter.readable(samples)
     if not kept:
         return []
     seeds = [group_seed(seed, 0, sample.id) for sample in kept]
-    groups = sample_groups(prompter.policy, prompts, answers, params, seeds)
+    with accelerator.autocast():
+        groups = sample_groups(prompter.policy, prompts, answers, params, seeds)
     rows = []
     for sample, completions in zip(kept, groups, strict=True):
         scored = reward([c.text for c in completions], [sample.spans] * answers, [sample.duration] * answers)

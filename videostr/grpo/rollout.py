@@ -59,7 +59,8 @@ def roll_out(
         videos = {sample.video for sample in kept}
         part = [numbers for numbers in part if numbers[1].video in videos]
         seeds = [group_seed(seed, step, f"{sample.id}#{again}" if again else sample.id) for _, sample, again in part]
-        answers = sample_groups(prompter.policy, prompts, config.group_size, sampling.params(), seeds)
+        with accelerator.autocast():  # as the trained module's forward
+            answers = sample_groups(prompter.policy, prompts, config.group_size, sampling.params(), seeds)
         for (position, sample, _), completions in zip(part, answers, strict=True):
             groups.append((position, score_group(sample, completions, reward)))
     groups = [group for _, group in sorted(gather_object(groups), key=lambda pair: pair[0])]

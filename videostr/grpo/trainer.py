@@ -25,7 +25,7 @@ from videostr.grpo.totals import Totals
 from videostr.model import GroupedPolicy, Policy
 from videostr.rewards import TemporalReward
 from videostr.rollout import sample_groups
-from videostr.rollout.check import check_rollout
+from videostr.rollout.check import TOLERANCE, check_rollout
 from videostr.training.loop import TrainLoop
 from videostr.training.order import step_indices
 from videostr.training.prompter import Prompter
@@ -71,7 +71,7 @@ def train_grpo(
         reference_module = GroupedPolicy(reference)
     if reached_plateau(loop.history, config.plateau):  # killed after the last step, before the stage was marked done
         return
-    check_start(prompter, loop.module, samples, config)
+    check_start(prompter, loop.module, samples, config, accelerator)
     for step in loop.steps():
         batch = [samples[i] for i in step_indices(len(samples), config.prompts_per_step, step, seed)]
         groups = roll_out(prompter, batch, reward, config, accelerator, seed, step)
@@ -104,7 +104,9 @@ def train_grpo(
             loop.finish()
 
 
-def check_start(prompter: Prompter, module: torch.nn.Module, samples: Sequence[Sample], config: GRPOConfig) -> None:
+def check_start(
+    prompter: Prompter, module: torch.nn.Module, samples: Sequence[Sample], config: GRPOConfig, accelerator: Accelerator
+) -> None:
     """Sample a few answers and make sure training sees what sampling saw, the videos read anew.
 
     Raises RolloutMismatchError where ids, grid, frame times, positions, frames or log-probs differ.
@@ -117,11 +119,20 @@ def check_start(prompter: Prompter, module: torch.nn.Module, samples: Sequence[S
     if not kept:
         raise ValueError(f"none of the {len(samples)} samples has a readable video: {prompter.skipped.counts()}")
     params = replace(config.sampling.params(), max_new_tokens=min(64, config.sampling.max_new_tokens))
-    groups = sample_groups(prompter.policy, prompts, 2, params, seeds=list(range(len(kept))))
+    with accelerator.autocast():
+        groups = sample_groups(prompter.policy, prompts, 2, params, seeds=list(range(len(kept))))
     again = [prompter.uncached()(sample) for sample in kept]
     # DDP, unlike FSDP, hides the attributes of what it wraps; a forward without gradients does not need it.
     grouped = module.module if isinstance(module, DistributedDataParallel) else module
-    check_rollout(grouped, prompts, again, groups, temperature=config.sampling.temperature)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(accelerator.mixed_precision)
+    check_rollout(
+        grouped,
+        prompts,
+        again,
+        groups,
+        temperature=config.sampling.temperature,
+        tolerance=None if dtype is None else TOLERANCE[dtype],
+    )
 
 
 @torch.no_grad()

@@ -44,6 +44,8 @@ def videostr_attention(
             f"attention_dropout must be 0 for grouped training (a dropped attention weight makes sampling and training "
             f"disagree), got {dropout}"
         )
+    # Under autocast the rotary embedding leaves query and key in float32 beside a half-precision value.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     return attend(module, query, key, value, query.shape[-1] ** -0.5 if scaling is None else scaling), None
 
 

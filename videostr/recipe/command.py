@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
+from accelerate import PartialState
 
 from videostr.config import ConfigError, load_config
 from videostr.data.samples import SampleError
@@ -52,6 +54,8 @@ def run_recipe(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at every save that the head is tied
+    # Without this accelerate takes the processes of a torchrun on a machine without accelerators for separate runs.
+    PartialState(cpu=not torch.accelerator.is_available())
     try:
         config = load_config(config_class, arguments.config, [*(smoke if arguments.smoke else []), *arguments.set])
         work(RunArguments(config, arguments.out, arguments.seed))

@@ -106,7 +106,7 @@ class TwoStage:
         """The small model learns to see; a checkpoint, or a small model for the user's own videos, stays as it is."""
         if self.config.model.path is not None:
             return {}
-        accelerator = self._accelerator()
+        accelerator = self._accelerator(self.config.warmup.loop.trackers)
         prompter = self._prompter("tiny")
         if self.config.data.train is None:
             progress = Progress("warmup", self.config.warmup.steps)
@@ -142,7 +142,7 @@ class TwoStage:
                 )
             self.stages.say("  no written answers: GRPO starts from the base model")
             return {"samples": 0}
-        accelerator = self._accelerator()
+        accelerator = self._accelerator(self.config.sft.loop.trackers)
         prompter = self._prompter("base", freeze_vision=self.config.model.sft_freeze_vision)
         samples = self._readable(samples, prompter.frames)
         if not samples:
@@ -193,7 +193,7 @@ class TwoStage:
 
     def rl(self) -> dict:
         config = self.config.grpo
-        accelerator = self._accelerator()
+        accelerator = self._accelerator(self.config.grpo.loop.trackers)
         parent = self.model_of("sft")
         prompter = self._prompter(parent, freeze_vision=self.config.model.rl_freeze_vision)
         samples = self.samples("train" if "difficulty" in self.stages.skip else "rl")
@@ -324,5 +324,10 @@ class TwoStage:
     def _parse(self, text: str):
         return parse_interval(text, self.config.reward.mode, think=self.config.reward.kind != "tvg_no_think")
 
-    def _accelerator(self) -> Accelerator:
-        return Accelerator(mixed_precision=self.config.mixed_precision)
+    def _accelerator(self, trackers: Sequence[str] = ()) -> Accelerator:
+        """A fresh one a stage: what an accelerator has prepared would otherwise go into later stages' checkpoints."""
+        return Accelerator(
+            mixed_precision=self.config.mixed_precision,
+            log_with=list(trackers) or None,
+            project_dir=str(self.out / "trackers"),
+        )

@@ -32,7 +32,7 @@ def warm_up(
     seed: int,
     on_step: Callable[[int, dict], None],
 ) -> None:
-    """Train `prompter.policy` in place, every step on clips drawn for it; continues from a checkpoint under `out_dir`."""
+    """Train `prompter.policy` in place, every step on new clips; continues from a checkpoint under `out_dir`."""
     loop = TrainLoop(
         GroupedPolicy(prompter.policy),
         accelerator,

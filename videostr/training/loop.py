@@ -4,8 +4,8 @@ A checkpoint is a folder written under a temporary name and renamed when complet
 newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`),
 and metrics that were written after the checkpoint are forgotten.
 
-Mixed precision, DDP, FSDP and DeepSpeed come from accelerate: start the same script with `accelerate launch` or
-`torchrun`.
+Mixed precision and DDP come from accelerate: start the same script with `accelerate launch` or `torchrun`. Left out:
+sharded weights (FSDP, ZeRO-3), for which sampling would have to gather them.
 """
 
 import contextlib
@@ -68,6 +68,8 @@ class TrainLoop:
             lambda update: lr_factor(update, total_updates, optim),
         )
         accelerator.register_for_checkpointing(self.schedule)
+        if loop.trackers:
+            accelerator.init_trackers("videostr")
         self.history: list[dict] = self._resume()
         self._started = time.perf_counter()
 
