@@ -3,7 +3,7 @@
 It stands in for the public sets where nothing can be downloaded: the files are real mp4 files, the intervals are exact
 to the frame, and the cold-start answers come from an annotator with the faults of a real one.
 
-Every clip holds one to three shapes of different colours. Each shape has one event, so each clip answers several
+Every clip holds one or two shapes of different colours. Each shape has one event, so each clip answers several
 sentences and the other shapes' events are the distractors:
 
     visible   the shape is on screen only from start to end
@@ -31,8 +31,6 @@ COLOURS = {
     "green": (40, 200, 60),
     "blue": (50, 80, 235),
     "yellow": (235, 220, 50),
-    "purple": (180, 60, 210),
-    "white": (240, 240, 240),
 }
 SHAPES = ("square", "circle", "triangle")
 EVENTS = ("visible", "colour", "left", "right", "blink")
@@ -106,9 +104,9 @@ class WorldConfig:
     side: int = 112  # pixels, of the file; the model sees what the frame policy makes of it
     min_duration: float = 6.0
     max_duration: float = 10.0
-    things: tuple[int, ...] = (1, 2, 3)
-    events: tuple[str, ...] = ("visible", "visible", "visible", "colour", "blink", "left", "right")  # drawn evenly
-    jitter: float = 1.0  # seconds, at most, at either end
+    things: tuple[int, ...] = (1, 2)
+    events: tuple[str, ...] = (*["visible"] * 4, "colour", "blink", "left", "right")  # drawn evenly
+    jitter: float = 0.5  # seconds, at most, at either end
     lag: float = 0.5  # seconds by which the annotator notices both ends too late, on average
     wrong_rate: float = 0.15  # share of answers that describe another interval
 

@@ -31,7 +31,7 @@ class DataConfig:
     train: str | None = None
     test: str | None = None
     cold_start: str | None = None
-    cold_start_clips: int = 600
+    cold_start_clips: int = 1400
     train_clips: int = 300
     test_clips: int = 100
     world: WorldConfig = field(default_factory=WorldConfig)
@@ -66,7 +66,7 @@ class WarmupConfig:
 
     steps: updates, of batch_size clips each; captions: the share of clips that are captioned, not asked about."""
 
-    steps: int = 500
+    steps: int = 450
     batch_size: int = 32
     captions: float = 0.4
     optim: OptimConfig = field(
@@ -145,7 +145,7 @@ class TwoStageConfig:
     min_iou: float = 0.5
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=700,
+            steps=300,
             batch_size=32,
             micro_batch=32,
             optim=OptimConfig(lr=1e-3, lr_vision=3e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),

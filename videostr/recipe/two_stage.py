@@ -1,5 +1,6 @@
 """The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class TwoStage:
         self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
 
     def run(self) -> None:
-        settings, stages = self.settings, self.stages
+        settings, stages = copy.deepcopy(self.settings), self.stages
         if self.accelerator.is_main_process:
             save_config(self.config, self.out / "config.yaml")
         data, model, prompt, sft, grpo = (settings[name] for name in ("data", "model", "prompt", "sft", "grpo"))
