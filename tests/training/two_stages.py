@@ -1,0 +1,66 @@
+"""SFT, then GRPO, in one process group, for test_processes.py: `torchrun … two_stages.py OUT`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from accelerate import Accelerator
+
+from training.toys import ToyPrompter, toy_policy, toy_reward, toy_samples, use_sgd, weights
+from videostr.grpo import AdvantageConfig, GRPOConfig, LossConfig, SamplingConfig, train_grpo
+from videostr.grpo import trainer as grpo_trainer
+from videostr.sft import SFTConfig, train_sft
+from videostr.training.config import LoopConfig, OptimConfig
+from videostr.training.loop import save_policy
+
+
+def main(out: Path) -> None:
+    torch.set_num_threads(1)
+    use_sgd(setattr)
+    policy, samples, trail = toy_policy(), toy_samples(8), []
+    start = weights(policy)
+    accelerator = Accelerator(cpu=True)
+    optim = OptimConfig(lr=1e-2, lr_vision=5e-3, schedule="cosine", warmup_ratio=0.3)
+    sft = SFTConfig(steps=3, batch_size=8, micro_batch=2, optim=optim, loop=LoopConfig(save_every=2))
+    train_sft(ToyPrompter(policy), samples, sft, out_dir=out, accelerator=accelerator, seed=1)
+    after_sft = weights(policy)
+    save_policy(policy, out / "models/sft", accelerator)
+
+    sampled = grpo_trainer.roll_out
+
+    def spy(*arguments):
+        groups = sampled(*arguments)
+        trail.append([(g.sample.id, g.informative, [c.ids_L.tolist() for c in g.completions]) for g in groups])
+        return groups
+
+    grpo_trainer.roll_out = spy
+    grpo = GRPOConfig(
+        steps=3,
+        prompts_per_step=8,
+        prompts_per_update=4,
+        group_size=3,
+        micro_batch=1,
+        sampling=SamplingConfig(max_new_tokens=6, rollout_batch=3),
+        advantage=AdvantageConfig(),
+        loss=LossConfig(kl_coef=0.1, entropy_coef=0.05),
+        optim=OptimConfig(lr=0.02),
+        loop=LoopConfig(save_every=2),
+    )
+    train_grpo(
+        ToyPrompter(policy, missing=("4",)),
+        samples,
+        toy_reward,
+        grpo,
+        out_dir=out,
+        accelerator=Accelerator(cpu=True),
+        seed=1,
+        reference=toy_policy(seed=5),
+    )
+    found = {"start": start, "sft": after_sft, "rl": weights(policy), "groups": trail}
+    torch.save(found | {"processes": accelerator.num_processes}, out / f"rank{accelerator.process_index}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
