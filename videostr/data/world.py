@@ -36,6 +36,7 @@ SHAPES = ("square", "circle", "triangle")
 EVENTS = ("visible", "colour", "left", "right", "blink")
 FRAME_RATES = (8, 10, 12, 16)
 QUANTUM = 0.5  # seconds
+MIN_DURATION = 7 * QUANTUM  # the longest move that a short clip can hold, and something before and after it
 BLINK_PERIOD = 1.0  # seconds: on for one half, off for the other
 
 PHRASES = {
@@ -109,6 +110,26 @@ class WorldConfig:
     jitter: float = 0.5  # seconds, at most, at either end
     lag: float = 0.5  # seconds by which the annotator notices both ends too late, on average
     wrong_rate: float = 0.15  # share of answers that describe another interval
+
+    def __post_init__(self) -> None:
+        if self.side < 32 or self.side % 2:
+            raise ValueError(f"side: expected an even number of pixels, at least 32, got {self.side}")
+        if not self.min_duration >= MIN_DURATION:
+            raise ValueError(f"min_duration: expected at least {MIN_DURATION} s, got {self.min_duration}")
+        if not self.min_duration <= self.max_duration < math.inf:
+            raise ValueError(
+                f"max_duration: expected at least min_duration ({self.min_duration}), got {self.max_duration}"
+            )
+        if not self.things or not set(self.things) <= {1, 2, 3}:
+            raise ValueError(f"things: expected numbers from 1 to 3, got {self.things}")
+        if not self.events or not set(self.events) <= set(EVENTS):
+            raise ValueError(f"events: expected some of {', '.join(EVENTS)}, got {self.events}")
+        if not 0 <= self.jitter < math.inf:
+            raise ValueError(f"jitter: expected seconds >= 0, got {self.jitter}")
+        if not math.isfinite(self.lag):
+            raise ValueError(f"lag: expected finite seconds, got {self.lag}")
+        if not 0 <= self.wrong_rate <= 1:
+            raise ValueError(f"wrong_rate: expected a share in [0, 1], got {self.wrong_rate}")
 
 
 def draw_scene_plan(rng: random.Random, config: WorldConfig) -> Scene:
@@ -202,7 +223,7 @@ def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random
         steps = round((config.lag + rng.uniform(-config.jitter, config.jitter)) / QUANTUM)
         return min(max(time + steps * QUANTUM, 0.0), scene.duration)
 
-    start, end = noisy(thing.start), noisy(thing.end)
+    start, end = min(noisy(thing.start), scene.duration - QUANTUM), noisy(thing.end)
     if rng.random() < config.wrong_rate:
         start, end = sorted(rng.sample(range(round(scene.duration / QUANTUM) + 1), 2))
         start, end = start * QUANTUM, end * QUANTUM
