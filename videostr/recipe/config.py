@@ -147,7 +147,7 @@ class TwoStageConfig:
         default_factory=lambda: SFTConfig(
             steps=300,
             batch_size=32,
-            micro_batch=32,
+            micro_batch=16,
             optim=OptimConfig(lr=1e-3, lr_vision=3e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
             loop=LoopConfig(save_every=100),
         )
@@ -159,7 +159,7 @@ class TwoStageConfig:
             steps=120,
             prompts_per_step=16,
             prompts_per_update=16,
-            micro_batch=16,
+            micro_batch=8,
             sampling=SamplingConfig(max_new_tokens=40, rollout_batch=16),
             optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
             loop=LoopConfig(save_every=20),
