@@ -6,7 +6,29 @@ import pytest
 from scipy import stats
 
 from videostr.eval import bootstrap_interval, paired_bootstrap, temporal_metrics
-from videostr.eval.metrics import best_iop, best_iou
+from videostr.eval.metrics import best_constant, best_iop, best_iou
+
+
+def test_best_constant_is_the_best_of_all_intervals():
+    spans = [[(1.0, 3.0)], [(2.0, 5.0)], [(1.5, 4.0)], [(0.0, 1.0), (2.0, 4.0)]]
+
+    def mean_iou(start: float, end: float) -> float:
+        total = 0.0
+        for truth in spans:
+            best = 0.0
+            for s, e in truth:
+                inter = max(0.0, min(e, end) - max(s, start))
+                best = max(best, inter / ((e - s) + (end - start) - inter))
+            total += best
+        return total / len(spans)
+
+    brute = max(mean_iou(a / 2, b / 2) for a in range(10) for b in range(a + 1, 11))
+    assert mean_iou(*best_constant(spans, step=0.5)) == pytest.approx(brute)
+    assert best_constant([[(2.0, 4.0)]], step=0.5) == (2.0, 4.0)
+    with pytest.raises(ValueError, match="spans"):
+        best_constant([], step=0.5)
+    with pytest.raises(ValueError, match="step"):
+        best_constant(spans, step=0.0)
 
 
 def plain_iou(a, b):

@@ -13,7 +13,7 @@ from videostr.config import save_config, to_dict
 from videostr.data.curation import filter_cold_start
 from videostr.data.difficulty import RolloutScore, select
 from videostr.data.samples import Sample, read_samples
-from videostr.eval.metrics import temporal_metrics
+from videostr.eval.metrics import best_constant, temporal_metrics
 from videostr.eval.score import score_samples
 from videostr.grpo import train_grpo
 from videostr.model import Policy, load_policy
@@ -137,8 +137,9 @@ class TwoStage:
         samples = [sample for sample in samples if sample.response]
         if not samples:
             if self.config.model.path is None:
+                refused = self.stages.results.get("cold_start", {}).get("reasons")
                 raise ValueError(
-                    "no cold-start sample is left, and a model made from nothing cannot start with GRPO: give samples "
+                    f"no cold-start sample is left (refused: {refused or 'none, there were none'}), and a model made from nothing cannot start with GRPO: give samples "
                     "with a response (data.cold_start), or a trained checkpoint (model.path)"
                 )
             self.stages.say("  no written answers: GRPO starts from the base model")
@@ -240,6 +241,7 @@ class TwoStage:
                     for name, stage in names.items()
                     if results.get(stage)
                 },
+                "constant": self.constant_baseline(),
                 "cold_start": results.get("cold_start", {}),
                 "difficulty": results.get("difficulty", {}),
                 "seconds": sum(seconds.values()),
@@ -250,6 +252,14 @@ class TwoStage:
                 "config": to_dict(self.config),
             },
         )
+
+    def constant_baseline(self) -> dict:
+        """What the best interval of the train samples scores on the test samples, the videos unseen."""
+        train, test = ([sample.spans for sample in self.samples(name)] for name in ("train", "test"))
+        # Half a second, or a fortieth of the longest video: the search is over all pairs of steps.
+        longest = max(end for spans in train for _, end in spans)
+        interval = best_constant(train[:500], step=max(0.5, longest / 40))
+        return {"interval": list(interval)} | temporal_metrics([interval] * len(test), test)
 
     def samples(self, name: str) -> list[Sample]:
         path = self.out / "data" / f"{name}.jsonl"
