@@ -116,4 +116,6 @@ def locate(dotted):
 
 
 if __name__ == "__main__":
+    # A shell's background job ignores Ctrl-C, and so would everything it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -115,7 +115,15 @@ def test_bad_files(recipe, own, tmp_path):
     expect_error(recipe(out, "--set", f"data.train={one}"), "one.jsonl has one video only", "data.test")
     silent = tmp_path / "silent.jsonl"
     silent.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "response"}) + "\n" for line in lines))
-    expect_error(recipe(out, *given(silent, test)), "no cold-start sample is left", "data.cold_start", "model.path")
+    expect_error(
+        recipe(out, *given(silent, test)),
+        "no cold-start sample is left",
+        "there were none",
+        "data.cold_start",
+        "model.path",
+    )
+    pairs = ("reward.kind=tvg_no_think",)  # the written answers think
+    expect_error(recipe(out, *given(train, test), *pairs), "no cold-start sample is left (refused: {'", "': 8}")
     (tmp_path / "file").write_text("")
     expect_error(recipe(tmp_path / "file"), str(tmp_path / "file"))
     expect_error(recipe(out, "--set", f"model.path={tmp_path / 'nowhere'}"), "nowhere")

@@ -19,6 +19,7 @@ KILLS = [
     ("torch.save", 2, "kill after"),  # in the middle of a checkpoint
     ("videostr.recipe.two_stage.save_policy", 1, "kill"),
     ("os.rename", 1, "kill"),
+    ("os.replace", 1, "kill"),
     ("videostr.recipe.stages.Stages._write", 1, "kill"),  # the model is there, the stage not marked as done
     ("videostr.eval.score._score_batch", 4, "kill after"),
     ("videostr.training.metrics.MetricsLog.append", 1, "kill after"),  # of GRPO
@@ -39,7 +40,7 @@ def test_killed_at_every_stage(recipe, finished, tmp_path):
     result = recipe(out, report=True)
     assert result.status == 0, result.stderr
     assert numbers(out) == numbers(finished)
-    assert not [path for path in out.rglob("*") if ".part" in path.name or ".old" in path.name]
+    assert not [path for path in out.rglob("*") if path.suffix in (".tmp", ".partial", ".old") or ".part" in path.name]
 
 
 def test_groups_taught_something(finished):

@@ -29,7 +29,7 @@ def redone(result) -> list[str]:
         ("grpo.sampling.temperature=0.8", ["difficulty", "rl", "rl_eval"]),
         ("eval.max_new_tokens=7", ["base", "sft_eval", "rl_eval"]),
         ("sft.optim.lr=1e-4", ["sft", "sft_eval", "difficulty", "rl", "rl_eval"]),
-        ("min_iou=0.1", ["cold_start", "sft", "sft_eval", "difficulty", "rl", "rl_eval"]),
+        ("min_iou=0.6", ["cold_start", "sft", "sft_eval", "difficulty", "rl", "rl_eval"]),
         # What changes no number redoes nothing.
         ("sft.loop.save_every=1", []),
         ("grpo.sampling.rollout_batch=1", []),

@@ -87,7 +87,8 @@ def train_grpo(
                 micro_batch.old_logprob_NL = _logprob(loop.module, micro_batch, config)
         if reference_module is not None:
             for micro_batch in (m for update in updates for m in update):
-                micro_batch.ref_logprob_NL = _logprob(reference_module, micro_batch, config)
+                with accelerator.autocast():  # as the trained module's forward
+                    micro_batch.ref_logprob_NL = _logprob(reference_module, micro_batch, config)
         totals = Totals(accelerator)
         for update in updates:
             if update:

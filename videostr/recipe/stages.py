@@ -30,6 +30,9 @@ class Stages:
         self.seconds: dict[str, float] = {}
         self._state = PartialState()
         self._chain = _digest("seed", seed)
+        if self._state.is_main_process:
+            for path in out.rglob(".*.tmp"):  # what `atomic` was writing when a run was killed
+                path.unlink(missing_ok=True)
 
     def depend_on(self, settings: object) -> None:
         """Make all later stages depend on `settings` (anything JSON can say)."""

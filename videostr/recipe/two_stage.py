@@ -139,8 +139,9 @@ class TwoStage:
             if self.config.model.path is None:
                 refused = self.stages.results.get("cold_start", {}).get("reasons")
                 raise ValueError(
-                    f"no cold-start sample is left (refused: {refused or 'none, there were none'}), and a model made from nothing cannot start with GRPO: give samples "
-                    "with a response (data.cold_start), or a trained checkpoint (model.path)"
+                    f"no cold-start sample is left (refused: {refused or 'none, there were none'}), and a model made "
+                    "from nothing cannot start with GRPO: give samples with a response (data.cold_start), or a trained "
+                    "checkpoint (model.path)"
                 )
             self.stages.say("  no written answers: GRPO starts from the base model")
             return {"samples": 0}
