@@ -32,7 +32,7 @@ def run(out, config, policy, reference=None, samples=None, missing=(), reward=to
         reward,
         config,
         out_dir=out,
-        accelerator=Accelerator(),
+        accelerator=Accelerator(cpu=True),
         seed=3,
         reference=reference,
     )
@@ -187,7 +187,7 @@ def test_resumed_equals_uninterrupted(tmp_path):
             toy_samples(),
             toy_reward,
             config,
-            accelerator=Accelerator(),
+            accelerator=Accelerator(cpu=True),
             on_step=stop,
             **arguments,
         )
@@ -206,7 +206,7 @@ def test_refuses(tmp_path):
             toy_reward,
             make_config(),
             out_dir=tmp_path,
-            accelerator=Accelerator(),
+            accelerator=Accelerator(cpu=True),
             seed=0,
         )
     for kl, reference in ((0.1, None), (0.0, toy_policy())):

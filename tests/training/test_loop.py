@@ -85,7 +85,7 @@ def make_loop(out, module=None, steps=5, **options):
     module = module or torch.nn.Linear(3, 1)
     return TrainLoop(
         module,
-        Accelerator(),
+        Accelerator(cpu=True),
         name="toy",
         out_dir=out,
         total_steps=steps,
@@ -157,7 +157,7 @@ def test_bad_settings(cls, values, message):
 def test_lora_is_merged_when_saved(tmp_path):
     policy = tiny_policy("qwen2_5_vl", lora={"r": 2, "init_lora_weights": False})
     plain = tiny_policy("qwen2_5_vl").base.state_dict()
-    save_policy(policy, tmp_path / "saved", Accelerator())
+    save_policy(policy, tmp_path / "saved", Accelerator(cpu=True))
     loaded = load_policy(tmp_path / "saved").base.state_dict()
     changed = {name for name, value in loaded.items() if not torch.equal(value, plain[name])}
     assert changed and all("proj" in name for name in changed)

@@ -8,26 +8,27 @@ from pathlib import Path
 import pytest
 import torch
 
+from training import two_stages
 from training.toys import distance
 from videostr.training.metrics import read_rows
 
 
 def launch(out: Path, processes: int) -> list[dict]:
-    out.mkdir()
-    torchrun = [sys.executable]
-    if processes > 1:
-        torchrun += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    script = [str(Path(__file__).with_name("two_stages.py")), str(out)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command += [two_stages.__file__, str(out)]
     environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    result = subprocess.run([*torchrun, *script], capture_output=True, text=True, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     return [torch.load(out / f"rank{rank}.pt") for rank in range(processes)]
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
+def test_two_processes_equal_one(tmp_path, monkeypatch):
     one, two = tmp_path / "one", tmp_path / "two"
-    (alone,), ranks = launch(one, 1), launch(two, 2)
+    one.mkdir()
+    two.mkdir()
+    two_stages.main(one, monkeypatch.setattr)
+    alone, ranks = torch.load(one / "rank0.pt"), launch(two, 2)
     assert alone["processes"] == 1 and ranks[0]["processes"] == 2
     for rank in ranks:
         assert rank["groups"] == alone["groups"]

@@ -74,4 +74,4 @@ def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], start
     def norm(left, right):
         return torch.stack([(left[name] - right[name]).double().square().sum() for name in left]).sum().sqrt()
 
-    return float(norm(one, other) / norm(other, start))
+    return (norm(one, other) / norm(other, start)).item()

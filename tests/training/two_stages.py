@@ -16,9 +16,9 @@ from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.loop import save_policy
 
 
-def main(out: Path) -> None:
-    torch.set_num_threads(1)
-    use_sgd(setattr)
+def main(out: Path, patch=setattr) -> None:
+    """Train, and write what came of it to OUT/rankN.pt. patch: as pytest's monkeypatch.setattr."""
+    use_sgd(patch)
     policy, samples, trail = toy_policy(), toy_samples(8), []
     start = weights(policy)
     accelerator = Accelerator(cpu=True)
@@ -35,7 +35,7 @@ def main(out: Path) -> None:
         trail.append([(g.sample.id, g.informative, [c.ids_L.tolist() for c in g.completions]) for g in groups])
         return groups
 
-    grpo_trainer.roll_out = spy
+    patch(grpo_trainer, "roll_out", spy)
     grpo = GRPOConfig(
         steps=3,
         prompts_per_step=8,
