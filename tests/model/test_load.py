@@ -113,6 +113,11 @@ def test_lora_without_peft(monkeypatch):
         tiny_policy("qwen2_5_vl", lora={})
 
 
+def test_lora_argument_misspelt():
+    with pytest.raises(ValueError, match="lora must hold arguments of peft.LoraConfig.*rnk"):
+        tiny_policy("qwen2_5_vl", lora={"rnk": 8})
+
+
 def test_wrong_groups():
     policy = tiny_policy("qwen2_5_vl")
     prompt = build_prompt(policy, messages("video"), [make_vision((2, 4, 4))])

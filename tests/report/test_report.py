@@ -131,6 +131,17 @@ def test_a_logarithmic_plot_has_no_place_for_zero(run):
     assert "mismatch" not in draw_plots(read_run(run))
 
 
+def test_the_constant_interval_stands_above_the_stages(run):
+    summary = json.loads((run / "summary.json").read_text())
+    page = write_report(run).read_text()
+    assert "constant interval" not in page
+    summary["constant"] = {"interval": [1.0, 3.0], "miou": 0.4321, "samples": 12}
+    (run / "summary.json").write_text(json.dumps(summary))
+    page = write_report(run).read_text()
+    row = page[page.index("best constant interval") :]
+    assert row.index("0.432") < row.index("</tr>")
+
+
 def test_the_same_run_gives_the_same_page(run):
     assert write_report(run).read_bytes() == write_report(run).read_bytes()
 

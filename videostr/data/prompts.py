@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 # {video} is where the video stands. Qwen's own prompts put it first.
 PROMPTS = {
-    # The sentence alone, for a model trained on nothing else. It stands before the video, so that every frame is read
-    # in the light of the sentence; a small model learns that several times faster.
+    # The sentence alone, for a model trained on nothing else. It stands before the video, so that every frame can be
+    # read in the light of the sentence.
     "plain": "{query} {video}",
     # The papers' exact wording is not public; these ask for the published output format (grade C) in our words (O).
     "tvg_think": (

@@ -216,7 +216,7 @@ def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random
     """What an imperfect annotating model writes: a chain of thought and an interval.
 
     Both ends come `lag` seconds late on average and off by up to `jitter`; a share `wrong_rate` names an interval that
-    has nothing to do with the sentence. So a model that only imitates these answers cannot be better than they are.
+    has nothing to do with the sentence. A model that only imitates these answers comes late too.
     """
 
     def noisy(time: float) -> float:

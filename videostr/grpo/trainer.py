@@ -7,7 +7,7 @@ Left out: a replay buffer, asynchronous rollouts, a value model.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -123,7 +123,7 @@ def check_start(
     with accelerator.autocast():
         groups = sample_groups(prompter.policy, prompts, 2, params, seeds=list(range(len(kept))))
     again = [prompter.uncached()(sample) for sample in kept]
-    # DDP, unlike FSDP, hides the attributes of what it wraps; a forward without gradients does not need it.
+    # DDP hides the attributes of what it wraps; a forward without gradients does not need it.
     grouped = module.module if isinstance(module, DistributedDataParallel) else module
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(accelerator.mixed_precision)
     check_rollout(
@@ -159,15 +159,7 @@ def _loss_function(module: torch.nn.Module, config: GRPOConfig, totals: Totals) 
             ref_logprob=batch.ref_logprob_NL,
             entropy=entropy_NL,
             sampler_logprob=sampler_NL,
-            loss_type=config.loss.loss_type,
-            ratio_level=config.loss.ratio_level,
-            clip_low=config.loss.clip_low,
-            clip_high=config.loss.clip_high,
-            kl_coef=config.loss.kl_coef,
-            kl_type=config.loss.kl_type,
-            kl_clamp=config.loss.kl_clamp,
-            entropy_coef=config.loss.entropy_coef,
-            importance_cap=config.loss.importance_cap,
+            **asdict(config.loss),
             normalizer=batch.normalizer,
         )
         if batch.counted:

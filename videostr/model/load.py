@@ -184,4 +184,8 @@ def _with_lora(model: PreTrainedModel, lora: dict) -> nn.Module:
     except ImportError as error:
         raise ImportError("LoRA needs peft: pip install peft") from error
     settings = {"task_type": "CAUSAL_LM", "target_modules": LORA_TARGETS, **lora}
-    return get_peft_model(model, LoraConfig(**settings))
+    try:
+        config = LoraConfig(**settings)
+    except TypeError as error:
+        raise ValueError(f"lora must hold arguments of peft.LoraConfig, got {sorted(lora)}: {error}") from error
+    return get_peft_model(model, config)

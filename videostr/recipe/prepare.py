@@ -1,7 +1,7 @@
 """The first stage: samples in OUT/data, and the model a run starts from."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from videostr import atomic
@@ -31,6 +31,11 @@ def write_set(path: Path, samples: Sequence[Sample]) -> None:
         atomic.write_text(path, "")
 
 
+def read_set(path: Path) -> list[Sample]:
+    """What `write_set` wrote; nothing where there is no file."""
+    return read_samples(path) if path.exists() and path.stat().st_size else []
+
+
 def prepare_model(config: TwoStageConfig, out: Path, seed: int) -> None:
     """Make the small model under OUT/models/tiny, its vocabulary learned from the samples.
 
@@ -40,7 +45,7 @@ def prepare_model(config: TwoStageConfig, out: Path, seed: int) -> None:
         return
     texts = [PROMPTS[config.prompt.name], *VOCABULARY]
     for name in ("cold_start", "train"):
-        for sample in _read(out / "data" / f"{name}.jsonl"):
+        for sample in read_set(out / "data" / f"{name}.jsonl"):
             texts += [sample.query, sample.response or ""]
     write_tiny_policy(out / "models/tiny", texts, config.model.tiny, seed)
 
@@ -72,7 +77,3 @@ def _given(config: DataConfig, seed: int) -> dict[str, list[Sample]]:
     tested = {sample.video for sample in test}
     cold_start = [sample for sample in cold_start if sample.video not in tested]
     return {"cold_start": cold_start, "train": train, "test": test}
-
-
-def _read(path: Path) -> Iterable[Sample]:
-    return read_samples(path) if path.stat().st_size else []

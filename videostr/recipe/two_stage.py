@@ -12,7 +12,7 @@ from videostr import atomic
 from videostr.config import save_config, to_dict
 from videostr.data.curation import filter_cold_start
 from videostr.data.difficulty import RolloutScore, select
-from videostr.data.samples import Sample, read_samples
+from videostr.data.samples import Sample
 from videostr.eval.metrics import best_constant, temporal_metrics
 from videostr.eval.score import score_samples
 from videostr.grpo import train_grpo
@@ -20,7 +20,7 @@ from videostr.model import Policy, load_policy
 from videostr.recipe.command import RunArguments
 from videostr.recipe.config import TwoStageConfig
 from videostr.recipe.fingerprint import digest, fingerprint
-from videostr.recipe.prepare import prepare_data, prepare_model, write_set
+from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write_set
 from videostr.recipe.progress import Progress
 from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
@@ -250,7 +250,7 @@ class TwoStage:
                 "skipped": skipped,
                 "seed": self.seed,
                 "versions": software_versions(),
-                "config": to_dict(self.config),
+                "config": self.settings,
             },
         )
 
@@ -263,8 +263,7 @@ class TwoStage:
         return {"interval": list(interval)} | temporal_metrics([interval] * len(test), test)
 
     def samples(self, name: str) -> list[Sample]:
-        path = self.out / "data" / f"{name}.jsonl"
-        return read_samples(path) if path.exists() and path.stat().st_size else []
+        return read_set(self.out / "data" / f"{name}.jsonl")
 
     def model_of(self, stage: str) -> str:
         """The folder of a stage's model; the one before it where the stage was skipped or made none."""

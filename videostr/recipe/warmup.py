@@ -17,6 +17,7 @@ from videostr.data.prompts import written_time
 from videostr.data.world import Scene, WorldConfig, caption, draw_frame, draw_scene_plan, happens
 from videostr.model import GroupedPolicy, PackedGroups, Policy, Prompt, build_prompt, pack_groups
 from videostr.recipe.config import WarmupConfig
+from videostr.sft import likelihood_update
 from videostr.training.loop import TrainLoop
 from videostr.training.prompter import Prompter, split_pairs
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
@@ -53,19 +54,9 @@ def warm_up(
             asked = None if rng.random() < config.captions else rng.choice(scene.things)
             video = _see(scene, prompter.frames)
             narrated.append(_narrated_prompt(prompter.policy, scene, asked, video, rng))
-        packed = _pack(prompter.policy, narrated).to(accelerator.device)
+        packed = _pack(prompter.policy, narrated)
         total = accelerator.reduce(torch.tensor(float(len(packed.target_R)), device=accelerator.device))
-        loss = torch.zeros((), device=accelerator.device)
-
-        def loss_of(packed: PackedGroups, total=total, loss=loss) -> torch.Tensor:
-            logprob_1R, _ = loop.module(packed, entropy=False)
-            value = -logprob_1R.sum() / total
-            loss += value.detach()
-            return value
-
-        lr = loop.lr
-        grad_norm = loop.update([packed], loss_of)
-        loop.log({"loss": accelerator.reduce(loss), "lr": lr, "grad_norm": grad_norm})
+        loop.log(likelihood_update(loop, [packed], float(total)))
         on_step(step + 1, loop.history[-1])
 
 

@@ -15,7 +15,7 @@ from videostr.report.choose import choose_samples, comparable
 from videostr.report.plots import CURVES, save_plots, stage_interval, stage_value
 from videostr.report.run import Run, is_number, is_span, read_run
 from videostr.report.strips import film_strip, to_jpeg
-from videostr.report.style import TRUTH, stage_colour, stage_label
+from videostr.report.style import MUTED, TRUTH, stage_colour, stage_label
 from videostr.video import VideoError
 
 _SCORES = ("miou", *(f"r1@{m}" for m in THRESHOLDS), "iop", "parse_rate")
@@ -41,7 +41,7 @@ def write_report(out: str | os.PathLike) -> Path:
         seed=summary.get("seed"),
         minutes=summary["seconds"] / 60 if is_number(summary.get("seconds")) else None,
         columns=[_TITLES.get(key, key.upper()) for key in _SCORES],
-        table=[_table_row(run, stage, index) for index, stage in enumerate(run.stages)],
+        table=[*_constant_row(run), *(_table_row(run, stage, index) for index, stage in enumerate(run.stages))],
         gains=_gains(run),
         headline=[images.pop(name) for name in ("stages", "learning_curve") if name in images],
         plots=_plot_figures(images),
@@ -81,6 +81,16 @@ def _table_row(run: Run, stage: str, index: int) -> dict[str, Any]:
         "samples": samples,
         "seconds": f"{info['seconds']:.0f} s" if is_number(info.get("seconds")) else "–",
     }
+
+
+def _constant_row(run: Run) -> list[dict[str, Any]]:
+    """What one interval for every clip would score: a model below this row has not looked at its video."""
+    scores = run.summary.get("constant")
+    if not isinstance(scores, dict):
+        return []
+    cells = [{"value": f"{scores[key]:.3f}" if is_number(scores.get(key)) else "–", "interval": ""} for key in _SCORES]
+    row = {"label": "best constant interval", "colour": MUTED, "cells": cells}
+    return [row | {"samples": scores.get("samples", "–"), "seconds": "–"}]
 
 
 def _gains(run: Run) -> list[dict[str, str]]:

@@ -1,5 +1,5 @@
 """Cold start: supervised fine-tuning on written answers. See docs/training.md."""
 
-from videostr.sft.trainer import SFTConfig, train_sft
+from videostr.sft.trainer import SFTConfig, likelihood_update, train_sft
 
-__all__ = ["SFTConfig", "train_sft"]
+__all__ = ["SFTConfig", "likelihood_update", "train_sft"]

@@ -75,22 +75,30 @@ def train_sft(
         batch = [samples[i] for i in step_indices(len(samples), config.batch_size, step, seed)]
         answers = [answer_ids(policy, sample.response) for sample in batch]
         total_tokens = sum(map(len, answers))
-        loss = torch.zeros((), device=accelerator.device)
-
-        def loss_of(packed: PackedGroups, total_tokens=total_tokens, loss=loss) -> torch.Tensor:
-            logprob_NL, _ = loop.module(packed, entropy=False)
-            value = -(logprob_NL * packed.mask_NL).sum() / total_tokens
-            loss += value.detach()
-            return value
-
-        lr = loop.lr
         starts = range(0, config.batch_size, config.micro_batch)[rank::world]
         packs = [_pack(prompter, batch, answers, slice(start, start + config.micro_batch)) for start in starts]
-        grad_norm = loop.update([pack.to(accelerator.device) for pack in packs], loss_of)
-        row = {"loss": accelerator.reduce(loss), "lr": lr, "grad_norm": grad_norm, "tokens": total_tokens}
-        loop.log(row)
+        loop.log(likelihood_update(loop, packs, total_tokens) | {"tokens": total_tokens})
         if on_step is not None:
             on_step(step + 1, loop.history[-1])
+
+
+def likelihood_update(loop: TrainLoop, packs: Sequence[PackedGroups], total_tokens: float) -> dict[str, float]:
+    """One optimiser update towards the packs' target tokens; returns the step's loss, lr and grad_norm.
+
+    The loss is the mean negative log-likelihood of `total_tokens`, the number of target tokens of all processes' packs.
+    """
+    device, lr = loop.accelerator.device, loop.lr
+    loss = torch.zeros((), device=device)
+
+    def loss_of(packed: PackedGroups) -> torch.Tensor:
+        nonlocal loss
+        logprob_NL, _ = loop.module(packed, entropy=False)
+        value = -logprob_NL.sum() / total_tokens  # 0 where there is no token
+        loss = loss + value.detach()
+        return value
+
+    grad_norm = loop.update([pack.to(device) for pack in packs], loss_of)
+    return {"loss": float(loop.accelerator.reduce(loss)), "lr": lr, "grad_norm": grad_norm}
 
 
 def answer_ids(policy, text: str) -> torch.Tensor:

@@ -64,7 +64,7 @@ class TrainLoop:
         self.module, self.optimizer = accelerator.prepare(module, optimizer)
         # Not prepared by accelerate, which would advance it once per process: one call is one update here.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer.optimizer if hasattr(self.optimizer, "optimizer") else self.optimizer,
+            self.optimizer.optimizer,
             lambda update: lr_factor(update, total_updates, optim),
         )
         accelerator.register_for_checkpointing(self.schedule)
@@ -93,7 +93,7 @@ class TrainLoop:
         for index, micro_batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
-                # DDP and FSDP average over ranks: undo that.
+                # DDP averages over ranks: undo that.
                 self.accelerator.backward(loss_of(micro_batch) * world)
         norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
         self.optimizer.step()
