@@ -5,6 +5,7 @@ import math
 import random
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import av
 import numpy as np
@@ -226,6 +227,16 @@ def test_samples_can_be_written_and_read(tmp_path):
     assert len({sample.id for sample in samples}) == len(samples) >= 4
     for sample in samples:
         assert sample.meta["event"] in EVENTS and 0 < sample.spans[0][0] < sample.spans[0][1] < sample.duration
+
+
+def test_a_relative_folder_is_the_callers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    samples = list(write_world(Path("out/data/world"), 2, 0, ALL_EVENTS, "train"))
+    write_samples("out/data/train.jsonl", samples)
+    monkeypatch.chdir("/")
+    read = read_samples(tmp_path / "out/data/train.jsonl")
+    assert read == samples
+    assert all(Path(sample.video).is_file() for sample in read)
 
 
 def test_every_phrase_names_the_thing():

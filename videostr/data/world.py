@@ -16,6 +16,7 @@ Times are multiples of half a second and frame rates are even, so an event start
 """
 
 import math
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -266,6 +267,7 @@ def write_world(
     A clip that is already there is kept, so an interrupted call goes on where it stopped; clip k of a (seed, name)
     never depends on the others.
     """
+    directory = Path(os.path.abspath(directory))  # a sample's video is found from every working directory
     directory.mkdir(parents=True, exist_ok=True)
     for index in range(clips):
         rng = random.Random(f"{seed}/{name}/{index}")
