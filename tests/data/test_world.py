@@ -3,6 +3,7 @@
 import hashlib
 import math
 import random
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from videostr.data.world import (
     FRAME_RATES,
     PHRASES,
     QUANTUM,
+    Scene,
     Thing,
     WorldConfig,
     annotate,
@@ -28,12 +30,13 @@ from videostr.data.world import (
     draw_frame,
     draw_scene_plan,
     encode_scene,
-    happens,
+    narration,
+    touches,
     write_world,
 )
 from videostr.rewards import parse_interval
 
-ALL_EVENTS = WorldConfig(events=EVENTS, things=(2, 3), side=64, min_duration=4.0, max_duration=6.0)
+ALL_EVENTS = WorldConfig(events=EVENTS, things=(2, 3), side=64, min_duration=4, max_duration=6)
 
 
 def decode(path):
@@ -78,7 +81,7 @@ def seen(frame, thing):
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_happens_in_its_interval_and_nowhere_else(tmp_path, event):
     """Looks at the decoded file alone, not at what draw_frame says."""
-    config = WorldConfig(events=(event,), things=(2,), side=96, min_duration=4.0, max_duration=5.0)
+    config = WorldConfig(events=(event,), things=(2,), side=96, min_duration=4, max_duration=5)
     scene = scenes(1, config)[0]
     encode_scene(scene, tmp_path / "clip.mp4")
     times, frames = decode(tmp_path / "clip.mp4")
@@ -109,8 +112,8 @@ def test_an_event_happens_in_its_interval_and_nowhere_else(tmp_path, event):
 config_strategy = st.builds(
     WorldConfig,
     side=st.just(32),
-    min_duration=st.sampled_from([3.5, 4.0, 6.3, 8.0]),
-    max_duration=st.sampled_from([8.0, 9.7, 30.0]),
+    min_duration=st.sampled_from([4, 5, 8]),
+    max_duration=st.sampled_from([8, 9, 30]),
     things=st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),
     events=st.lists(st.sampled_from(EVENTS), min_size=1).map(tuple),
     jitter=st.floats(0, 6),
@@ -124,7 +127,7 @@ config_strategy = st.builds(
 def test_every_scene_is_consistent(config, seed):
     rng = random.Random(seed)
     scene = draw_scene_plan(rng, config)
-    assert config.min_duration - QUANTUM / 2 <= scene.duration <= config.max_duration + QUANTUM / 2
+    assert config.min_duration <= scene.duration <= config.max_duration and scene.duration.is_integer()
     assert scene.fps in FRAME_RATES and len(scene.things) in config.things
     names = [thing.colour for thing in scene.things] + [thing.other for thing in scene.things if thing.other]
     assert len({thing.colour for thing in scene.things}) == len(scene.things)
@@ -140,7 +143,7 @@ def test_every_scene_is_consistent(config, seed):
 
 
 def test_the_annotator_is_late_and_sometimes_wrong():
-    config = WorldConfig(jitter=1.0, lag=0.5, wrong_rate=0.2, min_duration=20.0, max_duration=30.0)
+    config = WorldConfig(jitter=1.0, lag=0.5, wrong_rate=0.2, min_duration=20, max_duration=30)
     right = WorldConfig(**{**config.__dict__, "wrong_rate": 0.0})
     rng = random.Random(1)
     errors, wrong, total = [], 0, 4000
@@ -164,11 +167,14 @@ def test_the_annotator_is_late_and_sometimes_wrong():
 
 def test_answer_text_is_the_wanted_format():
     thing = scenes(1)[0].things[0]
-    parsed = parse_interval(answer_text(thing, 1.5, 12.0), mode="paper")
-    assert parsed.span == (1.5, 12.0) and parsed.format_ok
+    text = answer_text(thing, 1.5, 4.0, 6.0)
+    parsed = parse_interval(text, mode="paper")
+    assert parsed.span == (1.5, 4.0) and parsed.format_ok
+    c = thing.colour
+    assert text == f"<think>0 no 1 {c} 2 {c} 3 {c} 4 no 5 no</think><time>[1.5, 4.0]</time>"
 
 
-def test_caption_and_happens():
+def test_what_can_be_said_of_a_part_of_a_clip():
     things = tuple(
         Thing("square", colour, event, 2.0, 4.0, 0.5, y, 0.3, "blue" if event == "colour" else "", travel)
         for colour, event, y, travel in (
@@ -177,11 +183,14 @@ def test_caption_and_happens():
             ("white", "left", 0.2, -1),
         )
     )
-    scene = scenes(1)[0].__class__(6.0, 8, 64, 120, things)
-    assert caption(scene, 0.0, 1.0) == "white square and green square"
-    assert caption(scene, 3.0, 4.0) == "white square left and blue square and red square"
-    assert caption(scenes(1)[0].__class__(6.0, 8, 64, 120, things[:1]), 4.0, 5.0) == "nothing"
-    assert [happens(things[0], a, b) for a, b in ((0, 2), (1.5, 2.5), (3, 3.5), (4, 6))] == [False, True, True, False]
+    scene = Scene(6.0, 8, 64, 120, things)
+    assert caption(scene, 3.0, 4.0) == ("white", "blue")  # the third is further down
+    assert caption(replace(scene, things=things[:2]), 0.0, 1.0) == ("green", "no")
+    assert caption(replace(scene, things=things[:2]), 3.0, 4.5) == ("blue", "red")
+    assert caption(replace(scene, things=things[:1]), 4.0, 5.0) == ("no", "no")
+    assert [touches(2.0, 4.0, a, b) for a, b in ((0, 2), (1.5, 2.5), (3, 3.5), (4, 6))] == [False, True, True, False]
+    assert narration(things[0], 2.0, 4.0, [0, 1.5, 3, 4.5], 6.0) == "0 no 1.5 red 3 red 4.5 no"
+    assert narration(things[0], 5.5, 6.0, [0, 1.5, 3, 4.5], 6.0) == "0 no 1.5 no 3 no 4.5 red"
 
 
 def digests(folder):
@@ -249,8 +258,8 @@ def test_every_phrase_names_the_thing():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"min_duration": 3.0}, "min_duration: expected at least 3.5 s, got 3.0"),
-        ({"max_duration": 5.0}, r"max_duration: expected at least min_duration \(6.0\), got 5.0"),
+        ({"min_duration": 3}, "min_duration: expected at least 4 s, got 3"),
+        ({"max_duration": 5}, r"max_duration: expected at least min_duration \(6\), got 5"),
         ({"things": ()}, r"things: expected numbers from 1 to 3, got \(\)"),
         ({"things": (2, 4)}, r"things: expected numbers from 1 to 3, got \(2, 4\)"),
         ({"events": ("visible", "jump")}, r"events: expected some of visible, .*, got \('visible', 'jump'\)"),

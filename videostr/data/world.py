@@ -18,13 +18,14 @@ Times are multiples of half a second and frame rates are even, so an event start
 import math
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 
+from videostr.data.prompts import written_time
 from videostr.data.samples import Sample
 
 COLOURS = {
@@ -33,11 +34,12 @@ COLOURS = {
     "blue": (50, 80, 235),
     "yellow": (235, 220, 50),
 }
+NOTHING = "no"
 SHAPES = ("square", "circle", "triangle")
 EVENTS = ("visible", "colour", "left", "right", "blink")
 FRAME_RATES = (8, 10, 12, 16)
 QUANTUM = 0.5  # seconds
-MIN_DURATION = 7 * QUANTUM  # the longest move that a short clip can hold, and something before and after it
+MIN_DURATION = 4  # seconds: the longest move that a short clip can hold, and something before and after it
 BLINK_PERIOD = 1.0  # seconds: on for one half, off for the other
 
 PHRASES = {
@@ -104,8 +106,8 @@ class WorldConfig:
     """How the generated world looks. `jitter`, `wrong_rate` and `lag` are the annotator's faults (see `annotate`)."""
 
     side: int = 112  # pixels, of the file; the model sees what the frame policy makes of it
-    min_duration: float = 6.0
-    max_duration: float = 10.0
+    min_duration: int = 6  # seconds, whole ones
+    max_duration: int = 10
     things: tuple[int, ...] = (1, 2)
     events: tuple[str, ...] = (*["visible"] * 4, "colour", "blink", "left", "right")  # drawn evenly
     jitter: float = 0.5  # seconds, at most, at either end
@@ -117,7 +119,7 @@ class WorldConfig:
             raise ValueError(f"side: expected an even number of pixels, at least 32, got {self.side}")
         if not self.min_duration >= MIN_DURATION:
             raise ValueError(f"min_duration: expected at least {MIN_DURATION} s, got {self.min_duration}")
-        if not self.min_duration <= self.max_duration < math.inf:
+        if not self.min_duration <= self.max_duration:
             raise ValueError(
                 f"max_duration: expected at least min_duration ({self.min_duration}), got {self.max_duration}"
             )
@@ -135,8 +137,8 @@ class WorldConfig:
 
 def draw_scene_plan(rng: random.Random, config: WorldConfig) -> Scene:
     """Choose a clip: durations, colours, places and events; no two things share a colour or a row."""
-    steps = rng.randint(round(config.min_duration / QUANTUM), round(config.max_duration / QUANTUM))
-    duration = steps * QUANTUM
+    duration = float(rng.randint(config.min_duration, config.max_duration))
+    steps = round(duration / QUANTUM)
     count = rng.choice(config.things)
     colours = rng.sample(sorted(COLOURS), count + 1)
     other = colours.pop()
@@ -229,34 +231,43 @@ def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random
         start, end = sorted(rng.sample(range(round(scene.duration / QUANTUM) + 1), 2))
         start, end = start * QUANTUM, end * QUANTUM
     end = max(end, start + QUANTUM)
-    return answer_text(thing, start, end)
+    return answer_text(thing, start, end, scene.duration)
 
 
-def answer_text(thing: Thing, start: float, end: float) -> str:
-    """The output format: a thought that lists the seconds in which it happens, then the interval."""
-    seconds = " ".join(str(second) for second in range(int(start), math.ceil(end)))
-    return f"<think>{thing.colour} {thing.shape} {seconds}</think><time>[{start:.1f}, {end:.1f}]</time>"
+def answer_text(thing: Thing, start: float, end: float, duration: float) -> str:
+    """The output format: a thought that goes through the clip second by second, then the interval."""
+    thought = narration(thing, start, end, range(math.ceil(duration)), duration)
+    return f"<think>{thought}</think><time>[{start:.1f}, {end:.1f}]</time>"
 
 
-VOCABULARY = (" yes no nothing and", *(f" {word}" for word in (*COLOURS, *SHAPES, "left", "right", "blinks")))
+def narration(thing: Thing, start: float, end: float, times: Sequence[float], duration: float) -> str:
+    """The clip cut at `times`, each part named by its first second and a word: `0 no 1 red 2 red 3 no`.
+
+    The word is the thing's colour where part of start..end lies in it, else "no".
+    """
+    words = (thing.colour if touches(start, end, *part) else NOTHING for part in parts(times, duration))
+    return " ".join(f"{written_time(time)} {word}" for time, word in zip(times, words, strict=True))
 
 
-def happens(thing: Thing, start: float, end: float) -> bool:
-    """Whether the thing's event goes on somewhere between two times."""
-    return min(thing.end, end) > max(thing.start, start)
+def parts(times: Sequence[float], duration: float) -> Iterator[tuple[float, float]]:
+    """The (start, end) of the parts of a clip that begin at `times`."""
+    return zip(times, [*times[1:], duration], strict=True)
 
 
-def caption(scene: Scene, start: float, end: float) -> str:
-    """What can be seen between two times, from top to bottom: colour, shape, and where it is going."""
+def touches(start: float, end: float, part_start: float, part_end: float) -> bool:
+    """Whether some of start..end lies between two times."""
+    return min(end, part_end) > max(start, part_start)
+
+
+def caption(scene: Scene, start: float, end: float) -> tuple[str, str]:
+    """The colours of the two uppermost things that can be seen between two times, "no" for one that is not there."""
     names = []
     for thing in sorted(scene.things, key=lambda thing: thing.y):
-        active = happens(thing, start, end)
-        if thing.event == "visible" and not active:
-            continue
-        colour = thing.other if thing.event == "colour" and active else thing.colour
-        doing = {"left": " left", "right": " right", "blink": " blinks"}.get(thing.event, "") if active else ""
-        names.append(f"{colour} {thing.shape}{doing}")
-    return " and ".join(names) or "nothing"
+        active = touches(thing.start, thing.end, start, end)
+        if active or thing.event != "visible":
+            names.append(thing.other if thing.event == "colour" and active else thing.colour)
+    upper, lower, *_ = [*names, NOTHING, NOTHING]
+    return upper, lower
 
 
 def write_world(

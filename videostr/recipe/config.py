@@ -33,7 +33,7 @@ class DataConfig:
     cold_start: str | None = None
     cold_start_clips: int = 1400
     train_clips: int = 300
-    test_clips: int = 100
+    test_clips: int = 200
     world: WorldConfig = field(default_factory=WorldConfig)
 
     def __post_init__(self) -> None:
@@ -64,13 +64,13 @@ class ModelConfig:
 class WarmupConfig:
     """The small model's substitute for pretraining (videostr.recipe.warmup).
 
-    steps: updates, of batch_size clips each; captions: the share of clips that are captioned, not asked about."""
+    steps: updates, of batch_size clips each; captions: the share of clips without a sentence."""
 
-    steps: int = 450
+    steps: int = 800
     batch_size: int = 32
     captions: float = 0.4
     optim: OptimConfig = field(
-        default_factory=lambda: OptimConfig(lr=2e-3, lr_vision=5e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98)
+        default_factory=lambda: OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98)
     )
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=100))
 
@@ -125,7 +125,7 @@ class EvalConfig:
     """Greedy answers; batch_size prompts at once."""
 
     batch_size: int = 25
-    max_new_tokens: int = 40
+    max_new_tokens: int = 48
 
     def __post_init__(self) -> None:
         at_least("eval", self, 1, "batch_size", "max_new_tokens")
@@ -156,13 +156,13 @@ class TwoStageConfig:
     reward: TemporalReward = field(default_factory=TemporalReward)
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
-            steps=120,
+            steps=240,
             prompts_per_step=16,
             prompts_per_update=16,
             micro_batch=8,
-            sampling=SamplingConfig(max_new_tokens=40, rollout_batch=16),
+            sampling=SamplingConfig(max_new_tokens=48, rollout_batch=16),
             optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
-            loop=LoopConfig(save_every=20),
+            loop=LoopConfig(save_every=40),
         )
     )
     eval: EvalConfig = field(default_factory=EvalConfig)

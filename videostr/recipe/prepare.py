@@ -7,7 +7,7 @@ from pathlib import Path
 from videostr import atomic
 from videostr.data.prompts import PROMPTS
 from videostr.data.samples import Sample, read_samples, write_samples
-from videostr.data.world import VOCABULARY, write_world
+from videostr.data.world import COLOURS, NOTHING, write_world
 from videostr.model.tiny import write_tiny_policy
 from videostr.recipe.config import DataConfig, TwoStageConfig
 from videostr.recipe.progress import Progress
@@ -43,7 +43,7 @@ def prepare_model(config: TwoStageConfig, out: Path, seed: int) -> None:
     """
     if config.model.path is not None:
         return
-    texts = [PROMPTS[config.prompt.name], *VOCABULARY]
+    texts = [PROMPTS[config.prompt.name], *(f" {word}" for word in (*COLOURS, NOTHING))]
     for name in ("cold_start", "train"):
         for sample in read_set(out / "data" / f"{name}.jsonl"):
             texts += [sample.query, sample.response or ""]

@@ -1,26 +1,50 @@
 """Teach the small model to see, before any grounding: it has no pretraining, which a real checkpoint brings along.
 
-It reads clips with a few words behind every frame pair and learns to write those words: a caption of the pair, or, with
-a sentence in front, whether that happens here ("yes", "no"). It is never shown an interval or the answers' format.
+It watches new clips at every step. Most come with a sentence, in the prompt of the later stages, and it learns two
+things from them: to name what the sentence speaks of at each frame pair that shows it happening, and to go through the
+clip once more afterwards ("0 no 1 red 2 red 3 no"). The others come without one, and it learns to name the colours that
+each pair shows. It is never shown an interval or the answers' format.
+
+What it has to say of a frame pair it says at the pair's own tokens, and the words do not become part of the text: a
+later answer has to come from the frames.
 """
 
 import random
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
-from videostr.data.prompts import written_time
-from videostr.data.world import Scene, WorldConfig, caption, draw_frame, draw_scene_plan, happens
-from videostr.model import GroupedPolicy, PackedGroups, Policy, Prompt, build_prompt, pack_groups
+from videostr.data.world import (
+    NOTHING,
+    Scene,
+    Thing,
+    WorldConfig,
+    caption,
+    draw_frame,
+    draw_scene_plan,
+    narration,
+    parts,
+    touches,
+)
+from videostr.model import GroupedPolicy, PackedGroups, Policy, Prompt, pack_groups
 from videostr.recipe.config import WarmupConfig
 from videostr.sft import likelihood_update
 from videostr.training.loop import TrainLoop
 from videostr.training.prompter import Prompter, split_pairs
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
+
+
+@dataclass
+class Lesson:
+    """words: for each frame pair what to say at its last tokens, one word or two. narration: the answer, may be ""."""
+
+    prompt: Prompt
+    words: list[Sequence[str]]
+    narration: str
 
 
 def warm_up(
@@ -47,17 +71,27 @@ def warm_up(
     world, rank = accelerator.num_processes, accelerator.process_index
     prompter.policy.model.train()
     for step in loop.steps():
-        narrated = []
+        lessons = []
         for number in range(rank, config.batch_size, world):
             rng = random.Random(f"{seed}/warmup/{step}/{number}")
             scene = draw_scene_plan(rng, world_config)
             asked = None if rng.random() < config.captions else rng.choice(scene.things)
-            video = _see(scene, prompter.frames)
-            narrated.append(_narrated_prompt(prompter.policy, scene, asked, video, rng))
-        packed = _pack(prompter.policy, narrated)
+            lessons.append(_lesson(prompter, scene, asked, rng))
+        packed = _pack(prompter.policy, lessons)
         total = accelerator.reduce(torch.tensor(float(len(packed.target_R)), device=accelerator.device))
         loop.log(likelihood_update(loop, [packed], float(total)))
         on_step(step + 1, loop.history[-1])
+
+
+def _lesson(prompter: Prompter, scene: Scene, asked: Thing | None, rng: random.Random) -> Lesson:
+    video = _see(scene, prompter.frames)
+    times = [float(pair.timestamps[0]) for pair in split_pairs(video)]
+    spans = list(parts(times, scene.duration))
+    if asked is None:
+        return Lesson(prompter.ask("", video), [caption(scene, *span) for span in spans], "")
+    words = [[asked.colour if touches(asked.start, asked.end, *span) else NOTHING] for span in spans]
+    told = narration(asked, asked.start, asked.end, times, scene.duration)
+    return Lesson(prompter.ask(asked.phrase(rng), video), words, told)
 
 
 def _see(scene: Scene, frames: FramePolicy) -> VideoInputs:
@@ -67,39 +101,28 @@ def _see(scene: Scene, frames: FramePolicy) -> VideoInputs:
     return frames_to_inputs(np.stack([draw_frame(scene, time) for time in times]), times, frames, scene.duration)
 
 
-def _narrated_prompt(policy: Policy, scene: Scene, asked, video: VideoInputs, rng: random.Random) -> Prompt:
-    content = [] if asked is None else [{"type": "text", "text": asked.phrase(rng)}]
-    pairs = split_pairs(video)
-    starts = [float(pair.timestamps[0]) for pair in pairs]
-    for start, end in zip(starts, [*starts[1:], scene.duration], strict=True):
-        words = caption(scene, start, end) if asked is None else ("yes" if happens(asked, start, end) else "no")
-        content += [
-            {"type": "text", "text": (" " if content else "") + written_time(start)},
-            {"type": "video"},
-            {"type": "text", "text": " " + words},
-        ]
-    return build_prompt(policy, [{"role": "user", "content": content}], videos=pairs)
+def _pack(policy: Policy, lessons: Sequence[Lesson]) -> PackedGroups:
+    """The lessons in one row, with the words of the frame pairs and the narrations as the tokens to predict."""
 
+    def ids(text: str) -> list[int]:
+        return policy.tokenizer(text, add_special_tokens=False).input_ids
 
-def _pack(policy: Policy, prompts: list[Prompt]) -> PackedGroups:
-    """The prompts in one row, with the words behind the frame pairs as the tokens to predict."""
-    packed = pack_groups(prompts, [[torch.tensor(policy.eos_ids[:1])] for _ in prompts])
-    ids_T = packed.input_ids_T
+    answers = [
+        torch.tensor([*ids(told), policy.eos_ids[0]] if told else [], dtype=torch.int64)
+        for told in (lesson.narration for lesson in lessons)
+    ]
+    packed = pack_groups([lesson.prompt for lesson in lessons], [[answer] for answer in answers])
     vision_end = policy.tokenizer.convert_tokens_to_ids("<|vision_end|>")
-    stop = {policy.tokenizer.convert_tokens_to_ids("<|im_end|>")}
-    # A caption ends where the next pair's time begins.
-    stop |= {i for i in range(policy.vocab_size) if policy.tokenizer.decode([i]).strip().isdigit()}
-    positions, telling = [], False
-    for position, token in enumerate(ids_T.tolist()):
-        telling = telling and token not in stop
-        if telling:
-            positions.append(position)
-        telling = telling or token == vision_end
-    target_R = torch.tensor(positions)
+    pair_ends = (packed.input_ids_T == vision_end).nonzero().flatten().tolist()
+    said = [words for lesson in lessons for words in lesson.words]
+    # One word at the closing token; of two words the first at the token before it, which is the pair's last patch.
+    at = [end - place for end, words in zip(pair_ends, said, strict=True) for place in range(len(words))[::-1]]
+    word_ids = [ids(f" {word}")[0] for words in said for word in words]
+    target_R = torch.cat([torch.tensor(word_ids), packed.target_R])
     return replace(
         packed,
-        predictor_R=target_R - 1,
-        target_R=ids_T[target_R],
-        target_NL=ids_T[target_R][None],
-        mask_NL=torch.ones(1, len(positions), dtype=torch.bool),
+        predictor_R=torch.cat([torch.tensor(at), packed.predictor_R]),
+        target_R=target_R,
+        target_NL=target_R[None],
+        mask_NL=torch.ones(1, len(target_R), dtype=torch.bool),
     )

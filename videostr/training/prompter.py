@@ -30,10 +30,13 @@ class Prompter:
 
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
-        video = self.cache.load(sample.video, self.frames)
+        return self.ask(sample.query, self.cache.load(sample.video, self.frames))
+
+    def ask(self, query: str, video: VideoInputs) -> Prompt:
+        """The prompt that asks `query` about a video that was read already."""
         pairs = split_pairs(video) if self.written_times else [video]
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
-        return build_prompt(self.policy, render_prompt(self.prompt, sample.query, times), videos=pairs)
+        return build_prompt(self.policy, render_prompt(self.prompt, query, times), videos=pairs)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""

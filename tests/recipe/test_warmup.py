@@ -1,0 +1,106 @@
+"""What the small model's warm-up asks of it: the right word at the right token, and nothing of an answer."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from videostr.data.prompts import PROMPTS
+from videostr.data.samples import Sample
+from videostr.data.world import COLOURS, Scene, Thing, WorldConfig, draw_scene_plan, encode_scene
+from videostr.model import load_policy
+from videostr.model.tiny import TinyConfig, write_tiny_policy
+from videostr.recipe import warmup
+from videostr.recipe.config import PromptConfig
+from videostr.training.prompter import Prompter, model_frames
+from videostr.video import SkippedVideos
+from videostr.video.cache import VideoCache
+
+THINGS = (
+    Thing("circle", "green", "colour", 3.0, 4.0, 0.5, 0.5, 0.3, other="blue"),
+    Thing("square", "red", "visible", 1.5, 3.0, 0.5, 0.2, 0.3),
+)
+SCENE = Scene(5.0, 8, 64, 120, THINGS)
+
+
+@pytest.fixture(scope="module")
+def prompter(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("warmup") / "model"
+    texts = [*PROMPTS.values(), *(f" {word} square circle is on screen" for word in (*COLOURS, "no"))]
+    write_tiny_policy(folder, texts, TinyConfig(hidden=32, layers=1, mlp=32, vision_hidden=32, vision_layers=1), 0)
+    policy = load_policy(str(folder))
+    return Prompter(policy, "plain", True, model_frames(policy, PromptConfig().frames), VideoCache(0), SkippedVideos())
+
+
+def decoded(prompter, packed):
+    """(the token at which a word is asked for, the word) of every target, in order."""
+    text = prompter.policy.tokenizer.decode
+    at = [text([i]) for i in packed.input_ids_T[packed.predictor_R].tolist()]
+    return list(zip(at, (text([i]) for i in packed.target_R.tolist()), strict=True))
+
+
+def test_a_sentence_is_answered_at_every_pair_and_once_more_afterwards(prompter):
+    lesson = warmup._lesson(prompter, SCENE, THINGS[1], random.Random(0))
+    packed = warmup._pack(prompter.policy, [lesson])
+    pairs, told = decoded(prompter, packed)[:5], decoded(prompter, packed)[5:]
+    assert pairs == [("<|vision_end|>", word) for word in (" no", " red", " red", " no", " no")]
+    # Every word of the narration is predicted by the one before it, the first by the end of the prompt.
+    assert "".join(word for _, word in told) == "0 no 1 red 2 red 3 no 4 no<|im_end|>"
+    assert [at for at, _ in told[1:]] == [word for _, word in told[:-1]]
+
+
+def test_without_a_sentence_a_pair_says_what_is_seen_from_top_to_bottom(prompter):
+    packed = warmup._pack(prompter.policy, [warmup._lesson(prompter, SCENE, None, random.Random(0))])
+    seen = [("no", "green"), ("red", "green"), ("red", "green"), ("no", "blue"), ("no", "green")]
+    # The square is the upper one, but what is not there has no place: its word comes last.
+    expected = [(upper, lower) if upper != "no" else (lower, "no") for upper, lower in seen]
+    assert decoded(prompter, packed) == [
+        (at, f" {word}")
+        for pair in expected
+        for at, word in zip(("<|video_pad|>", "<|vision_end|>"), pair, strict=True)
+    ]
+
+
+def test_lessons_do_not_mix_in_a_row(prompter):
+    lessons = [warmup._lesson(prompter, SCENE, asked, random.Random(0)) for asked in (THINGS[0], None, THINGS[1])]
+    packed = warmup._pack(prompter.policy, lessons)
+    alone = [decoded(prompter, warmup._pack(prompter.policy, [lesson])) for lesson in lessons]
+    pairs = [[row for row in rows if row[0].startswith("<|vi")] for rows in alone]
+    told = [[row for row in rows if not row[0].startswith("<|vi")] for rows in alone]
+    assert decoded(prompter, packed) == sum(pairs, []) + sum(told, [])
+    assert packed.mask_NL.all() and packed.target_NL.tolist() == [packed.target_R.tolist()]
+
+
+def test_the_prompt_is_that_of_the_later_stages(prompter, tmp_path):
+    """So the model meets in SFT what it has seen, and no word of a lesson is in the text."""
+    rng = random.Random(3)
+    scene = draw_scene_plan(rng, WorldConfig())
+    thing = scene.things[0]
+    lesson = warmup._lesson(prompter, scene, thing, random.Random(5))
+    video = warmup._see(scene, prompter.frames)
+    query = thing.phrase(random.Random(5))
+    sample = Sample(id="a", video="a.mp4", query=query, spans=((thing.start, thing.end),))
+    asked = replace(prompter, cache=Given(video))(sample)
+    assert torch.equal(lesson.prompt.input_ids_P, asked.input_ids_P)
+    assert torch.equal(lesson.prompt.position_ids_3P, asked.position_ids_3P)
+
+
+class Given:
+    """A cache that holds one video."""
+
+    def __init__(self, video):
+        self.video = video
+
+    def load(self, path, frames):
+        return self.video
+
+
+def test_the_drawn_clip_is_the_encoded_one(prompter, tmp_path):
+    """What the warm-up draws is what the later stages read from the file, but for the codec's noise."""
+    scene = draw_scene_plan(random.Random(1), WorldConfig())
+    encode_scene(scene, tmp_path / "a.mp4")
+    drawn, read = warmup._see(scene, prompter.frames), VideoCache(0).load(str(tmp_path / "a.mp4"), prompter.frames)
+    assert drawn.grid_thw.tolist() == read.grid_thw.tolist()
+    assert list(drawn.timestamps) == pytest.approx(list(read.timestamps))
+    assert (drawn.pixel_values - read.pixel_values).abs().mean() < 0.05
