@@ -1,62 +1,16 @@
 // Overlap of intervals [start, end]: matched, every pair, and unions of ragged sets. Arithmetic in double.
-// An interval that is not finite or is reversed, or two that span nothing, score the worst value; never NaN.
 #include <algorithm>
-#include <cmath>
 
+#include "common/interval.h"
+#include "common/interval_kind.h"
 #include "common/stable.h"
 
 namespace videostr {
 namespace {
 
-enum class Kind { iou, giou, diou, hull };
-
-Kind parse_kind(const std::string& kind) {
-  if (kind == "iou") return Kind::iou;
-  if (kind == "giou") return Kind::giou;
-  if (kind == "diou") return Kind::diou;
-  STD_TORCH_CHECK(kind == "hull", "temporal_iou: kind must be one of iou, giou, diou, hull, got ", kind);
-  return Kind::hull;
-}
-
-struct Span {
-  double start, end;
-  bool valid() const { return std::isfinite(start) && std::isfinite(end) && end >= start; }
-};
-
 template <typename T>
 Span span_at(const T* values, int64_t i) {
   return {static_cast<double>(values[2 * i]), static_cast<double>(values[2 * i + 1])};
-}
-
-template <Kind kind>
-double score(Span p, Span t) {
-  constexpr double worst = kind == Kind::giou || kind == Kind::diou ? -1.0 : 0.0;
-  const double hull = std::max(p.end, t.end) - std::min(p.start, t.start);
-  if (!p.valid() || !t.valid() || !(hull > 0)) return worst;
-  const double inter = std::max(0.0, std::min(p.end, t.end) - std::max(p.start, t.start));
-  if (kind == Kind::hull) return inter / hull;
-  const double both = (p.end - p.start) + (t.end - t.start) - inter;
-  const double iou = both > 0 ? inter / both : 0.0;  // two points: nothing to share
-  if (kind == Kind::giou) return iou - (hull - both) / hull;
-  if (kind == Kind::diou) {
-    const double gap = 0.5 * (p.start - t.start + p.end - t.end) / hull;
-    return iou - gap * gap;
-  }
-  return iou;
-}
-
-// f(dtype, kind as a compile-time constant)
-template <typename F>
-void dispatch(const Tensor& x, Kind kind, F&& f) {
-  auto with_kind = [&](auto zero) {
-    switch (kind) {
-      case Kind::iou: return f(zero, std::integral_constant<Kind, Kind::iou>{});
-      case Kind::giou: return f(zero, std::integral_constant<Kind, Kind::giou>{});
-      case Kind::diou: return f(zero, std::integral_constant<Kind, Kind::diou>{});
-      case Kind::hull: return f(zero, std::integral_constant<Kind, Kind::hull>{});
-    }
-  };
-  x.scalar_type() == ScalarType::Double ? with_kind(double{}) : with_kind(float{});
 }
 
 Tensor temporal_iou(const Tensor& pred_in, const Tensor& target_in, const std::string& kind) {
