@@ -1,5 +1,6 @@
 """Loads the compiled operators (torch.ops.videostr) and holds what their Python halves share."""
 
+import importlib.util
 import math
 import numbers
 from pathlib import Path
@@ -40,6 +41,17 @@ def any_device(name: str):
 
     def register(function):
         torch.library.impl(f"{NAMESPACE}::{name}", "CompositeExplicitAutograd", function)
+        return function
+
+    return register
+
+
+def on_cuda(name: str):
+    """Register a Triton implementation for CUDA devices; nothing where there is no Triton, as with a CPU torch."""
+
+    def register(function):
+        if importlib.util.find_spec("triton") is not None:
+            torch.library.impl(f"{NAMESPACE}::{name}", "CUDA", function)
         return function
 
     return register

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_choice, check_device, check_number, check_shape, check_tensor, readable
+from ._library import any_device, check_choice, check_device, check_number, check_shape, check_tensor, on_cuda, readable
 from .reference import GroupAdvantage, wide_dtype
 
 SCALES = ("std", "none", "batch", "loo")
@@ -108,3 +108,11 @@ def _torch(reward, group, num_groups, scale, eps, min_std, task_reward):
     # a group without spread under eps = 0 would divide 0 by 0
     factor = torch.where(informative & (std > 0), factor, 0.0)
     return (reward - mean[group]) * factor[group], mean, std, informative
+
+
+@on_cuda("group_advantage")
+def _triton(reward, group, num_groups, scale, eps, min_std, task_reward):
+    from videostr.kernels.group_advantage import group_advantage  # imports triton, which only a GPU needs
+
+    task_reward = None if task_reward is None else task_reward.contiguous()
+    return group_advantage(reward.contiguous(), group.contiguous(), num_groups, scale, eps, min_std, task_reward)

@@ -1,0 +1,99 @@
+"""Calls of the operators that have GPU kernels, over the shapes that break kernels, and the plain torch truth of each.
+
+One row an operator: the interpreter's tests and those on a GPU run every row. Random values from a fixed seed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from videostr.ops import reference
+
+
+@dataclass(frozen=True)
+class Operator:
+    """truth: the arguments in float64 on the CPU -> outputs. cases: (name, arguments) of the operator's schema."""
+
+    truth: Callable[..., tuple[Tensor, ...]]
+    cases: Callable[[torch.dtype], Iterator[tuple[str, tuple]]]
+
+
+def advantage_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    def case(answers: int, groups: int, scale="std", task=False, eps=1e-6, min_std=0.0):
+        generator = torch.Generator().manual_seed(answers)
+        # Few distinct rewards: groups without spread are the case that matters.
+        reward = torch.randint(0, 4, (answers,), generator=generator).to(dtype) / 3
+        group = torch.randint(0, max(groups, 1), (answers,), generator=generator)
+        task_reward = torch.randint(0, 2, (answers,), generator=generator).to(dtype) if task else None
+        name = f"{answers} answers, {groups} groups, {scale}{', task reward' if task else ''}, {eps}, {min_std}"
+        return name, (reward, group, groups, scale, eps, min_std, task_reward)
+
+    for scale, task in product(("std", "none", "batch", "loo"), (False, True)):
+        yield case(37, 9, scale, task, min_std=0.25 if task else 0.0)
+    for answers, groups in ((0, 0), (0, 3), (1, 1), (2, 2), (31, 40), (129, 3)):
+        yield case(answers, groups)
+    yield case(64, 8, eps=0.0)
+    yield case(200, 20, "loo", min_std=0.4)
+
+
+def long_advantage_case(dtype: torch.dtype) -> tuple[str, tuple]:
+    generator = torch.Generator().manual_seed(0)
+    reward = torch.randint(0, 4, (70_001,), generator=generator).to(dtype) / 3
+    return "70,001 answers", (reward, torch.randint(0, 3, (70_001,), generator=generator), 3, "std", 1e-6, 0.0, None)
+
+
+def wide_advantage_case(dtype: torch.dtype) -> tuple[str, tuple]:
+    """More groups than a launch's second dimension holds; too many programs for an interpreter."""
+    group = torch.arange(70_000)
+    return "70,000 groups of one", (torch.rand(70_000, dtype=dtype), group, 70_000, "std", 1e-6, 0.0, None)
+
+
+def interval_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    odd = torch.tensor([[3.0, 1.0], [float("nan"), 1.0], [0.0, float("inf")], [2.0, 2.0], [-1.0, 5.0]], dtype=dtype)
+    for kind, count in product(("iou", "giou", "diou", "hull"), (0, 1, 7, 1024, 70_001)):
+        pred = torch.rand(count, 2, generator=generator, dtype=dtype).sort(-1).values
+        target = torch.rand(count, 2, generator=generator, dtype=dtype).sort(-1).values
+        if count > len(odd):
+            pred[: len(odd)], target[1 : 1 + len(odd)] = odd, odd
+        yield f"{count} {kind}", (pred, target, kind)
+
+
+def pair_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for kind, (rows, columns) in product(("iou", "giou", "diou", "hull"), ((0, 3), (1, 1), (33, 5), (64, 1032))):
+        pred, target = (torch.rand(n, 2, generator=generator, dtype=dtype).sort(-1).values for n in (rows, columns))
+        yield f"{rows} x {columns} {kind}", (pred, target, kind)
+
+
+OPERATORS = {
+    "group_advantage": Operator(
+        lambda reward, group, groups, scale, eps, min_std, task: tuple(
+            reference.group_advantage(reward, group, scale, eps, min_std, task, groups)
+        ),
+        advantage_cases,
+    ),
+    "temporal_iou": Operator(lambda *a: (reference.temporal_iou(*a),), interval_cases),
+    "temporal_iou_pairwise": Operator(lambda *a: (reference.temporal_iou_pairwise(*a),), pair_cases),
+}
+
+
+def truth(operator: str, arguments: tuple) -> tuple[Tensor, ...]:
+    """The operator's outputs by `videostr.ops.reference`, in float64."""
+    wide = [a.double() if isinstance(a, Tensor) and a.is_floating_point() else a for a in arguments]
+    return OPERATORS[operator].truth(*wide)
+
+
+def assert_close(
+    actual: tuple[Tensor, ...], expected: tuple[Tensor, ...], dtype: torch.dtype, roundings: float = 32
+) -> None:
+    """Equal within so many roundings of `dtype`; flags exactly."""
+    for ours, right in zip(actual, expected, strict=True):
+        if right.dtype == torch.bool:
+            assert torch.equal(ours.cpu(), right)
+        else:
+            tolerance = roundings * torch.finfo(dtype).eps
+            torch.testing.assert_close(ours.cpu().double(), right, rtol=tolerance, atol=tolerance)
