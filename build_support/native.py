@@ -97,7 +97,7 @@ def _output(*command: str | Path) -> str:
 def extensions_and_command() -> tuple[list[setuptools.Extension], type]:
     """The extensions for `setup(ext_modules=…)` and the build_ext command that can compile them."""
     sources = sorted(map(str, Path("csrc").glob("*.cpp"))) + sorted(map(str, Path("csrc/cpu").glob("*.cpp")))
-    headers = sorted(map(str, Path("csrc").rglob("*.h*")))
+    headers = sorted(str(path) for path in Path("csrc").rglob("*") if path.suffix in (".h", ".cuh"))
     toolkit = cuda_toolkit()
     if toolkit is not None:
         os.environ["CUDA_HOME"] = str(toolkit[0])  # read by torch as cpp_extension is imported

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+NUM_WARPS = 8  # with four, some configurations spill
 SCALES = {"std": 0, "none": 1, "batch": 2, "loo": 3}
 
 
@@ -134,5 +135,6 @@ def group_advantage(
             SCALE=SCALES[scale],
             HAS_TASK=task_reward is not None,
             BLOCK=block,
+            num_warps=NUM_WARPS,
         )
     return advantage, mean, std, informative

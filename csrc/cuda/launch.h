@@ -31,6 +31,16 @@ struct alignas(16) Pack {
   T value[size];
 };
 
+// A plain assignment, but whole: nvcc splits `*to = pack` into narrower stores where registers are short.
+template <typename T>
+__device__ __forceinline__ void store(T* to, const Pack<T>& pack) {
+#if defined(VIDEOSTR_CUDA_SIM)
+  *reinterpret_cast<Pack<T>*>(to) = pack;
+#else
+  __stwb(reinterpret_cast<int4*>(to), *reinterpret_cast<const int4*>(&pack));
+#endif
+}
+
 inline bool aligned(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0; }
 
 inline int64_t blocks(int64_t work, int64_t per_block) { return (work + per_block - 1) / per_block; }

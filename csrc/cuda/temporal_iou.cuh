@@ -7,6 +7,7 @@
 namespace videostr::cuda {
 
 constexpr int kThreads = 256;
+constexpr int kBlocksPerSm = 3;  // leaves 80 registers a thread, which spills nothing on any architecture
 
 template <typename T>
 __device__ __forceinline__ Span span_at(const Pack<T>* packs, int i) {  // the i-th interval of packs in registers
@@ -22,7 +23,7 @@ __device__ __forceinline__ Span span_from(const T* values, int64_t i) {
 
 // pred, target [n, 2] -> out [n]. A thread takes the intervals of one 16-byte store; `wide`: all three are 16-byte aligned.
 template <typename T, Kind kind, bool wide>
-__global__ void __launch_bounds__(kThreads) matched_kernel(const T* pred, const T* target, T* out, int64_t n) {
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm) matched_kernel(const T* pred, const T* target, T* out, int64_t n) {
   constexpr int each = Pack<T>::size;
   const int64_t first = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * each;
   if (wide && first + each <= n) {
@@ -34,7 +35,7 @@ __global__ void __launch_bounds__(kThreads) matched_kernel(const T* pred, const 
     for (int i = 0; i < each; ++i) {
       scores.value[i] = static_cast<T>(score<kind>(span_at(p_packs, i), span_at(t_packs, i)));
     }
-    *reinterpret_cast<Pack<T>*>(out + first) = scores;
+    store(out + first, scores);
   } else {
     for (int64_t i = first; i < first + each && i < n; ++i) {
       out[i] = static_cast<T>(score<kind>(span_from(pred, i), span_from(target, i)));
@@ -48,7 +49,7 @@ __global__ void __launch_bounds__(kThreads) matched_kernel(const T* pred, const 
 constexpr int kTileRows = 32;
 
 template <typename T, Kind kind, bool wide>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_kernel(const T* pred, const T* target, T* out, int64_t rows, int64_t columns) {
   constexpr int each = Pack<T>::size;
   __shared__ Span tile[kTileRows];
@@ -71,7 +72,7 @@ __global__ void __launch_bounds__(kThreads)
         Pack<T> scores;
 #pragma unroll
         for (int i = 0; i < each; ++i) scores.value[i] = static_cast<T>(score<kind>(tile[row], span_at(t_packs, i)));
-        *reinterpret_cast<Pack<T>*>(line + first) = scores;
+        store(line + first, scores);
       } else {
         for (int64_t i = first; i < first + each && i < columns; ++i) {
           line[i] = static_cast<T>(score<kind>(tile[row], span_from(target, i)));

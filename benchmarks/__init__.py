@@ -1,0 +1,1 @@
+"""What is measured, and what can be read from the compiled kernels without running them."""

@@ -1,0 +1,104 @@
+"""Every GPU kernel, one row each: what the compile report compiles and what it demands.
+
+A new kernel is covered by adding its row. `load_bytes` and `store_bytes` are the width that the widest global load and
+store must reach in every configuration of a variant; 0 demands nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CudaVariant:
+    """Instances of a kernel's template that promise the same. Every combination of `arguments` is compiled.
+
+    An argument is spelled as a C++ compiler prints it back (`long`, not `int64_t`), inside namespace videostr::cuda.
+    """
+
+    arguments: tuple[tuple[str, ...], ...] = ()
+    load_bytes: int = 0
+    store_bytes: int = 0
+    tensor_core: bool = False
+
+
+@dataclass(frozen=True)
+class CudaKernel:
+    """A `__global__` function of `source`; `shared_bytes` is what its launch adds to the static shared memory."""
+
+    operator: str
+    source: str
+    kernel: str
+    threads: int
+    variants: tuple[CudaVariant, ...]
+    shared_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class TritonVariant:
+    """Launches of a kernel that promise the same. Every combination of `constexprs` is compiled.
+
+    types: of the other arguments, in Triton's spelling; pointers count as 16-byte aligned, as torch allocates them.
+    divisible: the integer arguments that are multiples of 16, for which a launch compiles its own code.
+    options: of the launch; an autotuned kernel is compiled with each of its own configurations as well.
+    """
+
+    types: dict[str, str]
+    constexprs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    divisible: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=lambda: {"num_warps": 4})
+    load_bytes: int = 0
+    store_bytes: int = 0
+    tensor_core: bool = False
+
+
+@dataclass(frozen=True)
+class TritonKernel:
+    """A `@triton.jit` function that is launched, of kernels/`module`.py."""
+
+    operator: str
+    module: str
+    kernel: str
+    variants: tuple[TritonVariant, ...]
+
+
+_KINDS = ("Kind::iou", "Kind::giou", "Kind::diou", "Kind::hull")
+_OVERLAPS = (
+    CudaVariant((("float", "double"), _KINDS, ("true",)), load_bytes=16, store_bytes=16),
+    CudaVariant((("float",), _KINDS, ("false",)), load_bytes=4, store_bytes=4),
+    CudaVariant((("double",), _KINDS, ("false",)), load_bytes=8, store_bytes=8),
+)
+
+
+def _group_advantage(dtype: str, divisible: tuple[str, ...], load_bytes: int, store_bytes: int) -> TritonVariant:
+    dtypes = dict.fromkeys(("reward_ptr", "task_ptr", "advantage_ptr", "mean_ptr", "std_ptr"), f"*{dtype}")
+    return TritonVariant(
+        types={**dtypes, "group_ptr": "*i64", "informative_ptr": "*i1", "N": "i32"},
+        constexprs={
+            "EPS": (1e-6,),
+            "MIN_STD": (0.0,),
+            "SCALE": (0, 1, 2, 3),
+            "HAS_TASK": (False, True),
+            "BLOCK": (1024,),
+        },
+        divisible=divisible,
+        options={"num_warps": 8},
+        load_bytes=load_bytes,
+        store_bytes=store_bytes,  # of one value: a group's rows need not lie beside each other
+    )
+
+
+TABLE: tuple[CudaKernel | TritonKernel, ...] = (
+    CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "matched_kernel", threads=256, variants=_OVERLAPS),
+    CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "pairwise_kernel", threads=256, variants=_OVERLAPS),
+    TritonKernel(
+        "group_advantage",
+        "group_advantage",
+        "group_advantage_kernel",
+        variants=(
+            _group_advantage("fp32", ("N",), load_bytes=16, store_bytes=4),
+            _group_advantage("fp64", ("N",), load_bytes=16, store_bytes=8),
+            _group_advantage("fp32", (), load_bytes=8, store_bytes=4),  # any N: the mask may end inside 16 bytes
+            _group_advantage("fp64", (), load_bytes=8, store_bytes=8),
+        ),
+    ),
+)
