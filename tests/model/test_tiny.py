@@ -126,3 +126,18 @@ def test_head_sizes(tmp_path, heads):
     write_tiny_policy(tmp_path, TEXTS, config, seed=0)
     rope = AutoConfig.from_pretrained(tmp_path).text_config.rope_parameters
     assert sum(rope["mrope_section"]) == 64 // heads // 2 and min(rope["mrope_section"]) > 0
+
+
+@pytest.mark.parametrize(
+    "size,message",
+    [
+        ({"vision_hidden": 33}, r"model.tiny.vision_hidden \(33\) must be a multiple of 4 x vision_heads \(4\)"),
+        ({"hidden": 100, "heads": 8}, r"model.tiny.hidden \(100\) must be a multiple of 2 x heads \(8\)"),
+        ({"kv_heads": 3}, r"model.tiny.heads \(4\) must be a multiple of kv_heads \(3\)"),
+        ({"layers": 0}, "model.tiny.layers must be at least 1, got 0"),
+        ({"vision_mlp": 0}, "model.tiny.vision_mlp must be at least 1, got 0"),
+    ],
+)
+def test_sizes_that_fit_no_model(size, message):
+    with pytest.raises(ValueError, match=message):
+        TinyConfig(**size)

@@ -12,7 +12,7 @@ from videostr.data.world import COLOURS, Scene, Thing, WorldConfig, draw_scene_p
 from videostr.model import load_policy
 from videostr.model.tiny import TinyConfig, write_tiny_policy
 from videostr.recipe import warmup
-from videostr.recipe.config import PromptConfig
+from videostr.recipe.config import PromptConfig, WarmupConfig
 from videostr.training.prompter import Prompter, model_frames
 from videostr.video import SkippedVideos
 from videostr.video.cache import VideoCache
@@ -72,7 +72,7 @@ def test_lessons_do_not_mix_in_a_row(prompter):
     assert packed.mask_NL.all() and packed.target_NL.tolist() == [packed.target_R.tolist()]
 
 
-def test_the_prompt_is_that_of_the_later_stages(prompter, tmp_path):
+def test_the_prompt_is_that_of_the_later_stages(prompter):
     """So the model meets in SFT what it has seen, and no word of a lesson is in the text."""
     rng = random.Random(3)
     scene = draw_scene_plan(rng, WorldConfig())
@@ -96,11 +96,22 @@ class Given:
         return self.video
 
 
-def test_the_drawn_clip_is_the_encoded_one(prompter, tmp_path):
+@pytest.mark.parametrize("rule", ["transformers_qwen2_vl", "qwen_vl_utils"])
+def test_the_drawn_clip_is_the_encoded_one(prompter, tmp_path, rule):
     """What the warm-up draws is what the later stages read from the file, but for the codec's noise."""
+    frames = replace(prompter.frames, rule=rule)
     scene = draw_scene_plan(random.Random(1), WorldConfig())
+    late = replace(scene, things=tuple(replace(t, start=t.start + 0.5, end=t.end + 0.5) for t in scene.things))
     encode_scene(scene, tmp_path / "a.mp4")
-    drawn, read = warmup._see(scene, prompter.frames), VideoCache(0).load(str(tmp_path / "a.mp4"), prompter.frames)
+    read = VideoCache(0).load(str(tmp_path / "a.mp4"), frames)
+    drawn = warmup._see(scene, frames)
     assert drawn.grid_thw.tolist() == read.grid_thw.tolist()
     assert list(drawn.timestamps) == pytest.approx(list(read.timestamps))
-    assert (drawn.pixel_values - read.pixel_values).abs().mean() < 0.05
+    assert (drawn.pixel_values - read.pixel_values).abs().mean() < 0.02
+    assert (warmup._see(late, frames).pixel_values - read.pixel_values).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize("name,value", [("steps", 0), ("batch_size", 0), ("captions", 1.5), ("captions", -0.1)])
+def test_settings_out_of_range(name, value):
+    with pytest.raises(ValueError, match=f"warmup.{name}"):
+        WarmupConfig(**{name: value})

@@ -53,6 +53,23 @@ class TinyConfig:
     patch_size: int = 14
     vocab_size: int = 512
 
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "heads", "kv_heads", "mlp", "patch_size"):
+            for field in (name, f"vision_{name}") if hasattr(self, f"vision_{name}") else (name,):
+                if getattr(self, field) < 1:
+                    raise ValueError(f"model.tiny.{field} must be at least 1, got {getattr(self, field)}")
+        # A head's rotary pairs are shared out over time, height and width, or over height and width in the tower.
+        for whole, part, times in (
+            ("hidden", "heads", 2),
+            ("heads", "kv_heads", 1),
+            ("vision_hidden", "vision_heads", 4),
+        ):
+            if getattr(self, whole) % (times * getattr(self, part)):
+                raise ValueError(
+                    f"model.tiny.{whole} ({getattr(self, whole)}) must be a multiple of "
+                    f"{f'{times} x ' if times > 1 else ''}{part} ({getattr(self, part)})"
+                )
+
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE over `texts`, digits one by one, so that any text round-trips and numbers are spelled out."""

@@ -74,6 +74,11 @@ class WarmupConfig:
     )
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=100))
 
+    def __post_init__(self) -> None:
+        at_least("warmup", self, 1, "steps", "batch_size")
+        if not 0 <= self.captions <= 1:
+            raise ValueError(f"warmup.captions must be a share in [0, 1], got {self.captions}")
+
 
 @dataclass
 class PromptConfig:

@@ -1,9 +1,10 @@
 """Teach the small model to see, before any grounding: it has no pretraining, which a real checkpoint brings along.
 
-It watches new clips at every step. Most come with a sentence, in the prompt of the later stages, and it learns two
-things from them: to name what the sentence speaks of at each frame pair that shows it happening, and to go through the
-clip once more afterwards ("0 no 1 red 2 red 3 no"). The others come without one, and it learns to name the colours that
-each pair shows. It is never shown an interval or the answers' format.
+It watches new clips at every step. Most come with a sentence, in the embedded default's prompt; from them it learns two
+things: to name the thing (by the colour the sentence gives it) at each frame pair in which its event goes on, and to
+go through the clip once more afterwards ("0 no 1 red 2 red 3 no"), which the cold start's answers do in their thoughts.
+The others come without one, and it learns to name the colours that each pair shows. The labels are exact. What it is
+never shown is an interval in seconds, or the answers' tags.
 
 What it has to say of a frame pair it says at the pair's own tokens, and the words do not become part of the text: a
 later answer has to come from the frames.
@@ -57,7 +58,12 @@ def warm_up(
     seed: int,
     on_step: Callable[[int, dict], None],
 ) -> None:
-    """Train `prompter.policy` in place, every step on new clips; continues from a checkpoint under `out_dir`."""
+    """Train `prompter.policy` in place, every step on new clips; continues from a checkpoint under `out_dir`.
+
+    The prompt is the embedded default's, whatever the later stages ask: a pair's tokens can answer only a sentence that
+    stands before the video, and only where each pair is a part of its own.
+    """
+    prompter = replace(prompter, prompt="plain", written_times=True)
     loop = TrainLoop(
         GroupedPolicy(prompter.policy),
         accelerator,
@@ -96,8 +102,9 @@ def _lesson(prompter: Prompter, scene: Scene, asked: Thing | None, rng: random.R
 
 def _see(scene: Scene, frames: FramePolicy) -> VideoInputs:
     """The clip as the model sees it, drawn without a file: nothing is shown twice, so nothing is worth remembering."""
-    count = frames.frame_count(scene.duration, round(scene.duration * scene.fps))
-    times = np.arange(count) * scene.duration / count
+    available = round(scene.duration * scene.fps)
+    count = frames.frame_count(scene.duration, available)
+    times = frames.pick(np.arange(available), available, count) / scene.fps  # as from the file
     return frames_to_inputs(np.stack([draw_frame(scene, time) for time in times]), times, frames, scene.duration)
 
 
