@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .kernel_table import CudaVariant, TritonVariant
+from .kernel_table import Demands
 from .occupancy import occupancy
 from .sass import Mix, Resources
 
@@ -18,7 +18,7 @@ class Compiled:
     arch: int
     threads: int
     dynamic_shared_bytes: int
-    demands: CudaVariant | TritonVariant
+    demands: Demands
     resources: Resources
     mix: Mix
 

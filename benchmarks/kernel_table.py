@@ -1,24 +1,29 @@
 """Every GPU kernel, one row each: what the compile report compiles and what it demands.
 
-A new kernel is covered by adding its row. `load_bytes` and `store_bytes` are the width that the widest global load and
-store must reach in every configuration of a variant; 0 demands nothing.
+A new kernel is covered by adding its row. Every configuration of a variant must meet the variant's demands.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 
+@dataclass(frozen=True, kw_only=True)
+class Demands:
+    """Bytes that the widest global load and store must have, 0 for any; whether there must be an MMA instruction."""
+
+    load_bytes: int = 0
+    store_bytes: int = 0
+    tensor_core: bool = False
+
+
 @dataclass(frozen=True)
-class CudaVariant:
+class CudaVariant(Demands):
     """Instances of a kernel's template that promise the same. Every combination of `arguments` is compiled.
 
     An argument is spelled as a C++ compiler prints it back (`long`, not `int64_t`), inside namespace videostr::cuda.
     """
 
     arguments: tuple[tuple[str, ...], ...] = ()
-    load_bytes: int = 0
-    store_bytes: int = 0
-    tensor_core: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class CudaKernel:
 
 
 @dataclass(frozen=True)
-class TritonVariant:
+class TritonVariant(Demands):
     """Launches of a kernel that promise the same. Every combination of `constexprs` is compiled.
 
     types: of the other arguments, in Triton's spelling; pointers count as 16-byte aligned, as torch allocates them.
@@ -46,9 +51,6 @@ class TritonVariant:
     constexprs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     divisible: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=lambda: {"num_warps": 4})
-    load_bytes: int = 0
-    store_bytes: int = 0
-    tensor_core: bool = False
 
 
 @dataclass(frozen=True)

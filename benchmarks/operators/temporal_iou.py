@@ -10,7 +10,7 @@ from benchmarks import costs
 from videostr import ops
 from videostr.ops import reference
 
-MOST_FOR_A_LOOP = 300_000  # pairs; Python takes about a third of a microsecond each
+MOST_FOR_A_LOOP = 300_000  # pairs: the loop takes about a microsecond each
 
 
 def sizes(device: torch.device, quick: bool) -> list[tuple[str, int]]:

@@ -146,7 +146,8 @@ def test_good_cuda_kernel_passes(tmp_path):
     needs(toolchain.find_nvcc, toolchain.find_disassembler)
     source = tmp_path / "bad.cuh"
     source.write_text(BAD)
-    table = [CudaKernel("copy", str(source), "copy", threads=256, variants=(CudaVariant((), 4, 4),), shared_bytes=1024)]
+    variant = CudaVariant(load_bytes=4, store_bytes=4)
+    table = [CudaKernel("copy", str(source), "copy", threads=256, variants=(variant,), shared_bytes=1024)]
     assert compile_report.main(["--out", str(tmp_path), "--arch", "90"], table) == 0
     with (tmp_path / "compile_report.csv").open() as file:
         (row,) = csv.DictReader(file)
@@ -235,3 +236,15 @@ def test_missing_tools_are_named(monkeypatch, tmp_path, capsys):
         toolchain.find_disassembler()
     with pytest.raises(ToolError, match="pip install triton"):
         toolchain.require_triton()
+
+
+def test_rows_have_the_launchers_options():
+    if not triton_is_there():
+        pytest.skip("Triton is not installed")
+    from videostr.kernels import group_advantage
+
+    rows = [row for row in TABLE if isinstance(row, TritonKernel) and row.module == "group_advantage"]
+    assert {variant.options["num_warps"] for row in rows for variant in row.variants} == {group_advantage.NUM_WARPS}
+    text = (ROOT / "csrc/cuda/temporal_iou.cuh").read_text()
+    threads = int(re.search(r"kThreads = (\d+);", text).group(1))
+    assert {row.threads for row in TABLE if isinstance(row, CudaKernel)} == {threads}

@@ -2,8 +2,8 @@
 
 import os
 
-# torch's OpenMP threads wait for each other in a loop. With another busy process on the same cores that loop burns the
-# time that the thread waited for needs: a training step of the small model takes 20 times as long on two cores. A short
-# wait takes 2.5 times, and on idle cores no longer than before. Read when torch is imported, so it comes first.
+# torch's OpenMP threads wait for each other in a loop. Where another process wants the same cores, that loop burns the
+# time that the thread waited for needs, and a step takes many times as long; a short wait costs nothing on idle cores.
+# Read when torch is imported, so it comes first.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
