@@ -3,10 +3,12 @@
 import json
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from hypothesis import given
 from hypothesis import strategies as st
 from model.tiny import tiny_policy
@@ -17,6 +19,7 @@ from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.loop import TrainLoop, lr_factor, parameter_groups, save_policy
 from videostr.training.metrics import MetricsLog, read_rows
 from videostr.training.order import group_seed, step_indices
+from videostr.training.sharding import to_be_trained
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 5))
@@ -135,6 +138,13 @@ def test_a_skipped_update_counts_for_the_schedule(tmp_path):
     loop.skip_update()
     assert loop.schedule.last_epoch == 1
     assert all(torch.equal(a, b) for a, b in zip(before, loop.module.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(DistributedType.FSDP, "FSDP1"), (DistributedType.DEEPSPEED, "DEEPSPEED")])
+def test_ways_of_sharding_that_do_not_work_are_refused(kind, name):
+    accelerator = SimpleNamespace(distributed_type=kind, is_fsdp2=False)
+    with pytest.raises(ValueError, match=f"configured for {name}, which is not supported: use DDP, or FSDP2"):
+        to_be_trained(torch.nn.Linear(3, 1), accelerator)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
-"""Two processes (torchrun, gloo) compute what one does: rollouts, losses, weights, over two stages in a row."""
+"""Two processes (torchrun, gloo) compute what one does: rollouts, losses, weights, over two stages in a row.
+
+By DDP, and by FSDP2, where each holds half of the weights.
+"""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,25 +14,33 @@ import torch
 
 from training import two_stages
 from training.toys import distance
+from videostr.model import load_policy
 from videostr.training.metrics import read_rows
 
 
-def launch(out: Path, processes: int) -> list[dict]:
+def launch(out: Path, processes: int, *arguments: str) -> list[dict]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += [two_stages.__file__, str(out)]
+    command += [two_stages.__file__, str(out), *arguments]
     environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     return [torch.load(out / f"rank{rank}.pt") for rank in range(processes)]
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    out = tmp_path_factory.mktemp("one")
+    with pytest.MonkeyPatch.context() as patch:
+        two_stages.main(out, patch=patch.setattr)
+    return out
+
+
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path, monkeypatch):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir()
+@pytest.mark.parametrize("sharding", [[], ["fsdp2"]], ids=["ddp", "fsdp2"])
+def test_two_processes_equal_one(one, tmp_path, sharding):
+    two = tmp_path / "two"
     two.mkdir()
-    two_stages.main(one, monkeypatch.setattr)
-    alone, ranks = torch.load(one / "rank0.pt"), launch(two, 2)
+    alone, ranks = torch.load(one / "rank0.pt"), launch(two, 2, *sharding)
     assert alone["processes"] == 1 and ranks[0]["processes"] == 2
     for rank in ranks:
         assert rank["groups"] == alone["groups"]
@@ -48,3 +60,19 @@ def test_two_processes_equal_one(tmp_path, monkeypatch):
                 assert double[key] == pytest.approx(single[key], rel=1e-4, abs=1e-6), key
         steps = [sorted(path.name for path in (out / f"checkpoints/{name}").iterdir()) for out in (one, two)]
         assert steps[0] == steps[1] == ["step_000002", "step_000003"]
+    saved = load_policy(two / "models/sft").base.state_dict()
+    for name, value in ranks[0]["sft"].items():
+        assert torch.equal(saved[name], value), name
+
+
+@pytest.mark.slow
+def test_sharded_run_goes_on_where_it_stopped(tmp_path):
+    """AdamW's sharded state is saved and found again."""
+    first = launch(tmp_path, 2, "fsdp2", "adamw")
+    shutil.rmtree(tmp_path / "checkpoints/rl/step_000003")
+    again = launch(tmp_path, 2, "fsdp2", "adamw")
+    assert [len(rank["groups"]) for rank in again] == [1, 1]
+    for one, other in zip(first, again, strict=True):
+        assert one["groups"][-1:] == other["groups"]
+        for name, value in one["rl"].items():
+            assert torch.equal(value, other["rl"][name]), name

@@ -1,4 +1,4 @@
-"""SFT, then GRPO, in one process group, for test_processes.py: `torchrun … two_stages.py OUT`."""
+"""SFT, then GRPO, in one process group, for test_processes.py: `torchrun … two_stages.py OUT [fsdp2 [adamw]]`."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
 
 from training.toys import ToyPrompter, toy_policy, toy_reward, toy_samples, use_sgd, weights
 from videostr.grpo import AdvantageConfig, GRPOConfig, LossConfig, SamplingConfig, train_grpo
@@ -16,12 +18,27 @@ from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.loop import save_policy
 
 
-def main(out: Path, patch=setattr) -> None:
+def make_accelerator(sharding: str | None) -> Accelerator:
+    """accelerate shards on GPUs only; what it does there is made to happen on the CPU."""
+    accelerator = Accelerator(cpu=True)
+    if sharding:
+        accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
+            fsdp_version=int(sharding.removeprefix("fsdp")),
+            auto_wrap_policy="transformer_based_wrap",
+            cpu_ram_efficient_loading=False,
+        )
+        for state in (AcceleratorState, PartialState):
+            state._shared_state["distributed_type"] = DistributedType.FSDP
+    return accelerator
+
+
+def main(out: Path, sharding: str | None = None, optimizer: str = "sgd", patch=setattr) -> None:
     """Train, and write what came of it to OUT/rankN.pt. patch: as pytest's monkeypatch.setattr."""
-    use_sgd(patch)
+    if optimizer == "sgd":
+        use_sgd(patch)
     policy, samples, trail = toy_policy(), toy_samples(8), []
     start = weights(policy)
-    accelerator = Accelerator(cpu=True)
+    accelerator = make_accelerator(sharding)
     optim = OptimConfig(lr=1e-2, lr_vision=5e-3, schedule="cosine", warmup_ratio=0.3)
     sft = SFTConfig(steps=3, batch_size=8, micro_batch=2, optim=optim, loop=LoopConfig(save_every=2))
     train_sft(ToyPrompter(policy), samples, sft, out_dir=out, accelerator=accelerator, seed=1)
@@ -54,7 +71,7 @@ def main(out: Path, patch=setattr) -> None:
         toy_reward,
         grpo,
         out_dir=out,
-        accelerator=Accelerator(cpu=True),
+        accelerator=make_accelerator(sharding),
         seed=1,
         reference=toy_policy(seed=5),
     )
@@ -63,4 +80,4 @@ def main(out: Path, patch=setattr) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -74,9 +74,10 @@ def train_grpo(
     check_start(prompter, loop.module, samples, config, accelerator)
     for step in loop.steps():
         batch = [samples[i] for i in step_indices(len(samples), config.prompts_per_step, step, seed)]
+        loop.refresh()  # sampling reads the whole weights
         groups = roll_out(prompter, batch, reward, config, accelerator, seed, step)
         row = rollout_metrics(groups) | {"lr": loop.lr} if groups else {"lr": loop.lr}
-        prompter.policy.model.train()
+        loop.module.train()
         updates = [
             build_micro_batches(groups[start : start + config.prompts_per_update], prompter, config, accelerator)
             for start in range(0, config.prompts_per_step, config.prompts_per_update)

@@ -18,6 +18,7 @@ class GroupedPolicy(nn.Module):
     def __init__(self, policy: Policy):
         super().__init__()
         self.model = policy.model
+        self._no_split_modules = policy.base._no_split_modules  # FSDP's units, by accelerate's convention
         bias_V = torch.zeros(policy.vocab_size, dtype=torch.float32, device=policy.device)
         bias_V[list(policy.suppressed_ids)] = float("-inf")
         self.register_buffer("bias_V", bias_V, persistent=False)

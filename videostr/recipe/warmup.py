@@ -75,7 +75,7 @@ def warm_up(
         loop=config.loop,
     )
     world, rank = accelerator.num_processes, accelerator.process_index
-    prompter.policy.model.train()
+    loop.module.train()
     for step in loop.steps():
         lessons = []
         for number in range(rank, config.batch_size, world):

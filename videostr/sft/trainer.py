@@ -70,7 +70,7 @@ def train_sft(
         optim=config.optim,
         loop=config.loop,
     )
-    policy.model.train()
+    loop.module.train()
     for step in loop.steps():
         batch = [samples[i] for i in step_indices(len(samples), config.batch_size, step, seed)]
         answers = [answer_ids(policy, sample.response) for sample in batch]

@@ -4,8 +4,7 @@ A checkpoint is a folder written under a temporary name and renamed when complet
 newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`),
 and metrics that were written after the checkpoint are forgotten.
 
-Mixed precision and DDP come from accelerate: start the same script with `accelerate launch` or `torchrun`. Left out:
-sharded weights (FSDP, ZeRO-3), for which sampling would have to gather them.
+Mixed precision, DDP and FSDP2 come from accelerate: start the same script with `accelerate launch` or `torchrun`.
 """
 
 import contextlib
@@ -26,12 +25,16 @@ from videostr import atomic
 from videostr.model import Policy
 from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.metrics import MetricsLog, read_rows
+from videostr.training.sharding import gather_weights, to_be_trained
 
 _CHECKPOINT = re.compile(r"step_(\d+)")
 
 
 class TrainLoop:
-    """Drives `module` for `total_steps` steps; each step may make several optimiser updates.
+    """Trains `module` for `total_steps` steps; each step may make several optimiser updates.
+
+    Losses call `loop.module`, which is the module as accelerate prepared it. Where accelerate shards weights that is a
+    copy, and the module given stays whole; `refresh` brings it up to date, as resuming and the end of the last step do.
 
     for step in loop.steps():          # 0-based, continues after the newest checkpoint
         ...
@@ -59,9 +62,11 @@ class TrainLoop:
         self.checkpoints = out_dir / "checkpoints" / name
         self.metrics = MetricsLog(out_dir / "metrics" / f"{name}.jsonl")
         self.step = 0
-        optimizer = torch.optim.AdamW(parameter_groups(module, optim), lr=optim.lr, betas=(optim.beta1, optim.beta2))
+        trained = to_be_trained(module, accelerator)
+        self._whole = None if trained is module else module
+        optimizer = torch.optim.AdamW(parameter_groups(trained, optim), lr=optim.lr, betas=(optim.beta1, optim.beta2))
         total_updates = total_steps * updates_per_step
-        self.module, self.optimizer = accelerator.prepare(module, optimizer)
+        self.module, self.optimizer = accelerator.prepare(trained, optimizer)
         # Not prepared by accelerate, which would advance it once per process: one call is one update here.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer.optimizer,
@@ -81,6 +86,13 @@ class TrainLoop:
             self.step += 1
             if self.step % self.config.save_every == 0 or self.step == self.total_steps:
                 self.save()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Give the module that the loop was made with the trained weights, where they are sharded. All processes call
+        it."""
+        if self._whole is not None:
+            gather_weights(self.module, self._whole)
 
     def update(self, micro_batches: Sequence[Any], loss_of) -> float:
         """One optimiser update from this rank's micro-batches; returns the gradient norm before clipping.
@@ -93,7 +105,7 @@ class TrainLoop:
         for index, micro_batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
-                # DDP averages over ranks: undo that.
+                # DDP and FSDP average over ranks: undo that.
                 self.accelerator.backward(loss_of(micro_batch) * world)
         norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
         self.optimizer.step()
@@ -155,6 +167,7 @@ class TrainLoop:
             self.step = saved[-1]
             self.accelerator.load_state(str(self.checkpoints / f"step_{self.step:06d}"))
             self.accelerator.print(f"{self.name}: resuming after step {self.step} of {self.total_steps}")
+            self.refresh()
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.metrics.rewind(self.step)
