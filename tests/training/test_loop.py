@@ -19,7 +19,7 @@ from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.loop import TrainLoop, lr_factor, parameter_groups, save_policy
 from videostr.training.metrics import MetricsLog, read_rows
 from videostr.training.order import group_seed, step_indices
-from videostr.training.sharding import to_be_trained
+from videostr.training.sharding import check_sharding
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 5))
@@ -140,11 +140,12 @@ def test_a_skipped_update_counts_for_the_schedule(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before, loop.module.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("kind", "name"), [(DistributedType.FSDP, "FSDP1"), (DistributedType.DEEPSPEED, "DEEPSPEED")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(DistributedType.FSDP, "FSDP1"), (DistributedType.MEGATRON_LM, "MEGATRON_LM")]
+)
 def test_ways_of_sharding_that_do_not_work_are_refused(kind, name):
-    accelerator = SimpleNamespace(distributed_type=kind, is_fsdp2=False)
-    with pytest.raises(ValueError, match=f"configured for {name}, which is not supported: use DDP, or FSDP2"):
-        to_be_trained(torch.nn.Linear(3, 1), accelerator)
+    with pytest.raises(ValueError, match=f"configured for {name}, which is not supported: use FSDP2"):
+        check_sharding(SimpleNamespace(distributed_type=kind, is_fsdp2=False))
 
 
 @pytest.mark.parametrize(

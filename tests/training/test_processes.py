@@ -1,6 +1,6 @@
 """Two processes (torchrun, gloo) compute what one does: rollouts, losses, weights, over two stages in a row.
 
-By DDP, and by FSDP2, where each holds half of the weights.
+By DDP, and by FSDP2 and DeepSpeed, where each holds half of what is trained.
 """
 
 import os
@@ -22,6 +22,8 @@ def launch(out: Path, processes: int, *arguments: str) -> list[dict]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command += [two_stages.__file__, str(out), *arguments]
     environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    if any(argument.startswith("zero") for argument in arguments):
+        environment["ACCELERATE_USE_DEEPSPEED"] = "true"  # as accelerate launch would
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     return [torch.load(out / f"rank{rank}.pt") for rank in range(processes)]
@@ -36,11 +38,11 @@ def one(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sharding", [[], ["fsdp2"]], ids=["ddp", "fsdp2"])
+@pytest.mark.parametrize("sharding", ["ddp", "fsdp2", "zero2", "zero3"])
 def test_two_processes_equal_one(one, tmp_path, sharding):
     two = tmp_path / "two"
     two.mkdir()
-    alone, ranks = torch.load(one / "rank0.pt"), launch(two, 2, *sharding)
+    alone, ranks = torch.load(one / "rank0.pt"), launch(two, 2, *[sharding] * (sharding != "ddp"))
     assert alone["processes"] == 1 and ranks[0]["processes"] == 2
     for rank in ranks:
         assert rank["groups"] == alone["groups"]
@@ -66,11 +68,12 @@ def test_two_processes_equal_one(one, tmp_path, sharding):
 
 
 @pytest.mark.slow
-def test_sharded_run_goes_on_where_it_stopped(tmp_path):
+@pytest.mark.parametrize("sharding", ["fsdp2", "zero2", "zero3"])
+def test_sharded_run_goes_on_where_it_stopped(tmp_path, sharding):
     """AdamW's sharded state is saved and found again."""
-    first = launch(tmp_path, 2, "fsdp2", "adamw")
+    first = launch(tmp_path, 2, sharding, "adamw")
     shutil.rmtree(tmp_path / "checkpoints/rl/step_000003")
-    again = launch(tmp_path, 2, "fsdp2", "adamw")
+    again = launch(tmp_path, 2, sharding, "adamw")
     assert [len(rank["groups"]) for rank in again] == [1, 1]
     for one, other in zip(first, again, strict=True):
         assert one["groups"][-1:] == other["groups"]

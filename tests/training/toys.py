@@ -8,6 +8,7 @@ from model.tiny import make_vision, messages, tiny_policy
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
 from videostr.rewards.temporal import RewardBatch
+from videostr.training import loop
 from videostr.video import SkippedVideos, VideoError
 
 
@@ -61,7 +62,7 @@ def toy_reward(texts, spans, durations) -> RewardBatch:
 
 def use_sgd(patch) -> None:
     """Plain gradient descent for AdamW, which makes full-size steps of rounding errors where a gradient is 0."""
-    patch(torch.optim, "AdamW", lambda groups, lr, betas: torch.optim.SGD(groups, lr=lr))
+    patch(loop, "AdamW", lambda groups, lr, betas: torch.optim.SGD(groups, lr=lr))
 
 
 def weights(policy: Policy) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""SFT, then GRPO, in one process group, for test_processes.py: `torchrun … two_stages.py OUT [fsdp2 [adamw]]`."""
+"""SFT, then GRPO, in one process group, for test_processes.py: `torchrun … two_stages.py OUT [fsdp2|zero2|zero3 [adamw]]`."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate import Accelerator, DeepSpeedPlugin, FullyShardedDataParallelPlugin
 from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, InitProcessGroupKwargs
 
 from training.toys import ToyPrompter, toy_policy, toy_reward, toy_samples, use_sgd, weights
 from videostr.grpo import AdvantageConfig, GRPOConfig, LossConfig, SamplingConfig, train_grpo
@@ -20,6 +20,12 @@ from videostr.training.loop import save_policy
 
 def make_accelerator(sharding: str | None) -> Accelerator:
     """accelerate shards on GPUs only; what it does there is made to happen on the CPU."""
+    if sharding and sharding.startswith("zero"):
+        # Below the threshold ZeRO-3 leaves parameters whole, which would be all of them here.
+        zero = {"stage": int(sharding.removeprefix("zero")), "stage3_param_persistence_threshold": 0}
+        first = not AcceleratorState._shared_state  # a later one takes its plugin
+        plugin = DeepSpeedPlugin(hf_ds_config={"zero_optimization": zero}) if first else None
+        return Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[InitProcessGroupKwargs(backend="gloo")])
     accelerator = Accelerator(cpu=True)
     if sharding:
         accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(

@@ -1,4 +1,4 @@
-"""Run a policy over samples and keep every answer with its score.
+"""Run a policy over samples and keep every answer with its score, or the scores' averages alone.
 
 Evaluation is one greedy answer a sample, difficulty is k sampled ones.
 
@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from videostr import atomic
 from videostr.data.samples import Sample
+from videostr.eval.metrics import temporal_metrics
 from videostr.rewards import TemporalReward
 from videostr.rollout import SamplingParams, sample_groups
 from videostr.training.metrics import read_rows
@@ -70,6 +72,31 @@ def score_samples(
             part.unlink()
     accelerator.wait_for_everyone()
     return read_rows(path)
+
+
+def held_out_scores(
+    prompter: Prompter,
+    samples: Sequence[Sample],
+    reward: TemporalReward,
+    *,
+    max_new_tokens: int,
+    seed: int,
+    batch_size: int,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """miou, r1@0.5 and parse_rate of greedy answers, from the same batches as `score_samples` with `answers=1`.
+
+    Nothing is written. {} when no video can be read. All processes call it and get the same.
+    """
+    params = SamplingParams(greedy=True, max_new_tokens=max_new_tokens)
+    batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+    mine = batches[accelerator.process_index :: accelerator.num_processes]
+    rows = [row for batch in mine for row in _score_batch(prompter, batch, reward, 1, params, seed, accelerator)]
+    rows = gather_object(rows)
+    if not rows:
+        return {}
+    metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
+    return {name: metrics[name] for name in ("miou", "r1@0.5", "parse_rate")}
 
 
 def _score_batch(

@@ -19,6 +19,7 @@ from videostr import ops
 from videostr.data.samples import Sample
 from videostr.grpo.config import GRPOConfig
 from videostr.grpo.micro_batch import MicroBatch, build_micro_batches
+from videostr.grpo.order import EpochSamples, SampleOrder
 from videostr.grpo.plateau import reached_plateau
 from videostr.grpo.rollout import roll_out, rollout_metrics
 from videostr.grpo.totals import Totals
@@ -27,13 +28,12 @@ from videostr.rewards import TemporalReward
 from videostr.rollout import sample_groups
 from videostr.rollout.check import TOLERANCE, check_rollout
 from videostr.training.loop import TrainLoop
-from videostr.training.order import step_indices
 from videostr.training.prompter import Prompter
 
 
 def train_grpo(
     prompter: Prompter,
-    samples: Sequence[Sample],
+    samples: Sequence[Sample] | EpochSamples,
     reward: TemporalReward,
     config: GRPOConfig,
     *,
@@ -43,14 +43,16 @@ def train_grpo(
     name: str = "rl",
     reference: Policy | None = None,
     on_step: Callable[[int, dict], None] | None = None,
+    evaluate: Callable[[], dict[str, float]] | None = None,
 ) -> None:
     """Train `prompter.policy` in place; continues from a checkpoint under `out_dir`.
 
+    samples: the same in every epoch, or a function of the epoch (`EpochSamples`).
+    evaluate: scores the policy on held-out samples, after every `config.loop.eval_every` steps.
     reference: the policy the KL term holds on to; needed exactly when `config.loss.kl_coef` is above 0.
     Raises ValueError when there is no sample, or the reference is missing or not used.
     """
-    if not samples:
-        raise ValueError("samples is empty: GRPO has nothing to train on")
+    order = SampleOrder(samples, config.prompts_per_step, seed)
     if (config.loss.kl_coef > 0) != (reference is not None):
         raise ValueError(
             f"reference must be given exactly when loss.kl_coef is above 0, which is {config.loss.kl_coef}"
@@ -64,6 +66,7 @@ def train_grpo(
         updates_per_step=config.updates_per_step,
         optim=config.optim,
         loop=config.loop,
+        evaluate=evaluate,
     )
     reference_module = None
     if reference is not None:
@@ -71,10 +74,10 @@ def train_grpo(
         reference_module = GroupedPolicy(reference)
     if reached_plateau(loop.history, config.plateau):  # killed after the last step, before the stage was marked done
         return
-    check_start(prompter, loop.module, samples, config, accelerator)
+    check_start(prompter, loop.module, order.first, config, accelerator)
     for step in loop.steps():
-        batch = [samples[i] for i in step_indices(len(samples), config.prompts_per_step, step, seed)]
         loop.refresh()  # sampling reads the whole weights
+        batch = order.batch(step)
         groups = roll_out(prompter, batch, reward, config, accelerator, seed, step)
         row = rollout_metrics(groups) | {"lr": loop.lr} if groups else {"lr": loop.lr}
         loop.module.train()

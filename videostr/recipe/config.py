@@ -105,6 +105,7 @@ class DifficultyConfig:
     """Which samples GRPO sees. answers: rollouts a sample, at `temperature`; sampler: see videostr.data.difficulty.
 
     max_samples: at most so many are scored, the first ones (null: all). options: the sampler's own arguments.
+    every_epoch: before each further epoch score again with the policy as it then is, and choose anew (Time-R1's way).
     """
 
     sampler: Literal["band", "time_r1", "timelens", "all"] = "band"
@@ -113,6 +114,7 @@ class DifficultyConfig:
     max_samples: int | None = None
     count: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    every_epoch: bool = False
 
     def __post_init__(self) -> None:
         at_least("difficulty", self, 2 if self.sampler == "band" else 1, "answers")
@@ -127,13 +129,17 @@ class DifficultyConfig:
 
 @dataclass
 class EvalConfig:
-    """Greedy answers; batch_size prompts at once."""
+    """Greedy answers; batch_size prompts at once.
+
+    curve_samples: of the test samples the first so many are scored between the stages too, every `loop.eval_every` steps.
+    """
 
     batch_size: int = 25
     max_new_tokens: int = 48
+    curve_samples: int = 75
 
     def __post_init__(self) -> None:
-        at_least("eval", self, 1, "batch_size", "max_new_tokens")
+        at_least("eval", self, 1, "batch_size", "max_new_tokens", "curve_samples")
 
 
 @dataclass
@@ -154,7 +160,7 @@ class TwoStageConfig:
             batch_size=32,
             micro_batch=16,
             optim=OptimConfig(lr=1e-3, lr_vision=3e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=100),
+            loop=LoopConfig(save_every=100, eval_every=50),
         )
     )
     difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
@@ -167,7 +173,7 @@ class TwoStageConfig:
             micro_batch=8,
             sampling=SamplingConfig(max_new_tokens=48, rollout_batch=16),
             optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
-            loop=LoopConfig(save_every=40),
+            loop=LoopConfig(save_every=40, eval_every=40),
         )
     )
     eval: EvalConfig = field(default_factory=EvalConfig)

@@ -14,7 +14,7 @@ from videostr.data.curation import filter_cold_start
 from videostr.data.difficulty import RolloutScore, select
 from videostr.data.samples import Sample
 from videostr.eval.metrics import best_constant, temporal_metrics
-from videostr.eval.score import score_samples
+from videostr.eval.score import held_out_scores, score_samples
 from videostr.grpo import train_grpo
 from videostr.model import Policy, load_policy
 from videostr.recipe.command import RunArguments
@@ -32,6 +32,7 @@ from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
+from videostr.training.sharding import check_sharding, keep_models_whole
 from videostr.video import FramePolicy, VideoError
 from videostr.video.cache import VideoCache
 
@@ -46,6 +47,7 @@ class TwoStage:
         self.config, self.out, self.seed = config, out, seed
         self.settings = to_dict(config)
         self.accelerator = self._accelerator()
+        check_sharding(self.accelerator)
         self.stages = Stages(out, seed, config.skip)
         self.skipped = SkippedLog(out / "skipped", self.accelerator)
         self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
@@ -84,7 +86,13 @@ class TwoStage:
         self._evaluation("sft_eval", "sft", answers)
         stages.run("difficulty", [settings["difficulty"], grpo["sampling"]], ["data/rl.jsonl"], self.difficulty)
         rl = [grpo, model["rl_freeze_vision"], model["lora"]]
-        stages.run("rl", rl, ["models/rl", "metrics/rl.jsonl"], self.rl, scratch=["checkpoints/rl"])
+        stages.run(
+            "rl",
+            rl,
+            ["models/rl", "metrics/rl.jsonl"],
+            self.rl,
+            scratch=["checkpoints/rl", "data/rl_epoch_*", "difficulty/rl_epoch_*"],
+        )
         self._evaluation("rl_eval", "rl", answers)
         skipped = self.skipped.of_all_processes()
         if self.accelerator.is_main_process:
@@ -159,6 +167,7 @@ class TwoStage:
             accelerator=accelerator,
             seed=self.seed,
             on_step=lambda step, row: progress(step, f"loss {row['loss']:.3f}"),
+            evaluate=lambda: self._held_out(prompter, accelerator),
         )
         save_policy(prompter.policy, self.out / "models/sft", accelerator)
         return {"samples": len(samples)}
@@ -174,22 +183,27 @@ class TwoStage:
             (sample.id, Path(sample.video).name, sample.query, sample.spans, sample.duration) for sample in samples
         ]
         key = digest([fingerprint(self._path(parent)), self.seed, asked, about])
+        report = self._select(self._prompter(parent), samples, f"difficulty/{key}.jsonl", "rl")
+        if not report["kept"]:
+            raise ValueError(
+                f"difficulty.sampler {config.sampler!r} kept none of {report['total']} samples (reasons: "
+                f"{report['dropped']}): the cold start is too weak or the samples are too few; try sampler=all"
+            )
+        return report
+
+    def _select(self, prompter: Prompter, samples: Sequence[Sample], path: str, name: str) -> dict:
+        """Score the samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the report."""
+        config = self.config.difficulty
         params = SamplingParams(temperature=config.temperature, max_new_tokens=self.config.grpo.sampling.max_new_tokens)
-        rows = self._score(self._prompter(parent), samples, f"difficulty/{key}.jsonl", config.answers, params)
+        rows = self._score(prompter, samples, path, config.answers, params)
         ious: dict[str, list[float]] = {}
         for row in rows:
             ious.setdefault(row["id"], []).append(row["iou"])
         scores = [RolloutScore(s.id, tuple(ious[s.id]), s.duration) for s in samples if s.id in ious]
         selection = select(scores, config.sampler, config.count, self.seed, **config.options)
-        if not selection.ids:
-            raise ValueError(
-                f"difficulty.sampler {config.sampler!r} kept none of {len(scores)} samples (reasons: "
-                f"{selection.report['dropped']}): the cold start is too weak or the samples are too few; "
-                "try sampler=all"
-            )
         chosen = set(selection.ids)
         if self.accelerator.is_main_process:
-            write_set(self.out / "data/rl.jsonl", [sample for sample in samples if sample.id in chosen])
+            write_set(self.out / f"data/{name}.jsonl", [sample for sample in samples if sample.id in chosen])
         self.accelerator.wait_for_everyone()
         self.stages.say(f"  {config.sampler}: kept {selection.report['kept']} of {selection.report['total']} samples")
         return selection.report
@@ -199,12 +213,14 @@ class TwoStage:
         accelerator = self._accelerator(self.config.grpo.loop.trackers)
         parent = self.model_of("sft")
         prompter = self._prompter(parent, freeze_vision=self.config.model.rl_freeze_vision)
-        samples = self.samples("train" if "difficulty" in self.stages.skip else "rl")
+        skipped = "difficulty" in self.stages.skip
+        samples = self.samples("train" if skipped else "rl")
+        again = self.config.difficulty.every_epoch and not skipped
         reference = self._policy(parent) if config.loss.kl_coef > 0 else None
         progress = Progress("rl", config.steps)
         train_grpo(
             prompter,
-            samples,
+            (lambda epoch: self._epoch_samples(epoch, prompter)) if again else samples,
             self.config.reward,
             config,
             out_dir=self.out,
@@ -212,9 +228,33 @@ class TwoStage:
             seed=self.seed,
             reference=reference,
             on_step=lambda step, row: progress(step, f"reward {row.get('reward', 0):.3f}"),
+            evaluate=lambda: self._held_out(prompter, accelerator),
         )
         save_policy(prompter.policy, self.out / "models/rl", accelerator)
         return {"samples": len(samples)}
+
+    def _epoch_samples(self, epoch: int, prompter: Prompter) -> list[Sample]:
+        """The samples of an epoch of GRPO: those of the difficulty stage, then chosen by the policy as it has become."""
+        if epoch == 0:
+            return self.samples("rl")
+        name = f"rl_epoch_{epoch}"
+        if not (self.out / f"data/{name}.jsonl").exists():
+            samples = self.samples("train")[: self.config.difficulty.max_samples]
+            self._select(prompter, samples, f"difficulty/{name}.jsonl", name)
+        return self.samples(name)
+
+    def _held_out(self, prompter: Prompter, accelerator: Accelerator) -> dict[str, float]:
+        """What the policy in training scores on the first test samples."""
+        config = self.config.eval
+        return held_out_scores(
+            prompter,
+            self.samples("test")[: config.curve_samples],
+            self.config.reward,
+            max_new_tokens=config.max_new_tokens,
+            seed=self.seed,
+            batch_size=config.batch_size,
+            accelerator=accelerator,
+        )
 
     def evaluate(self, name: str) -> dict:
         if self.model_of(name) != name:
@@ -337,8 +377,10 @@ class TwoStage:
 
     def _accelerator(self, trackers: Sequence[str] = ()) -> Accelerator:
         """A fresh one a stage: what an accelerator has prepared would otherwise go into later stages' checkpoints."""
-        return Accelerator(
+        accelerator = Accelerator(
             mixed_precision=self.config.mixed_precision,
             log_with=list(trackers) or None,
             project_dir=str(self.out / "trackers"),
         )
+        keep_models_whole(accelerator)
+        return accelerator

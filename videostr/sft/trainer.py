@@ -43,10 +43,12 @@ def train_sft(
     accelerator: Accelerator,
     seed: int,
     on_step: Callable[[int, dict], None] | None = None,
+    evaluate: Callable[[], dict[str, float]] | None = None,
 ) -> None:
     """Teach `prompter.policy` the `response` of each sample, in place; continues from a checkpoint under `out_dir`.
 
     The loss is the mean negative log-likelihood over all answer tokens of the update, end-of-answer id included.
+    evaluate: scores the policy on held-out samples, after every `config.loop.eval_every` steps.
     Raises ValueError when there is no sample or one has no response.
     """
     if not samples:
@@ -69,6 +71,7 @@ def train_sft(
         updates_per_step=1,
         optim=config.optim,
         loop=config.loop,
+        evaluate=evaluate,
     )
     loop.module.train()
     for step in loop.steps():

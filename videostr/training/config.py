@@ -35,18 +35,21 @@ class OptimConfig:
 
 @dataclass
 class LoopConfig:
-    """How often a run is saved and where its numbers go.
+    """How often a run is saved and scored, and where its numbers go.
 
     save_every: steps between checkpoints. keep: checkpoints kept.
+    eval_every: steps between held-out scores, which go into the step's row as "eval/…"; 0: none.
     trackers: accelerate's logging back-ends beside metrics/NAME.jsonl, such as "tensorboard" or "wandb".
     """
 
     save_every: int = 50
     keep: int = 2
+    eval_every: int = 0
     trackers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         at_least("loop", self, 1, "save_every", "keep")
+        at_least("loop", self, 0, "eval_every")
 
 
 def at_least(section: str, config: object, least: float, *names: str) -> None:

@@ -4,7 +4,7 @@ A checkpoint is a folder written under a temporary name and renamed when complet
 newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`),
 and metrics that were written after the checkpoint are forgotten.
 
-Mixed precision, DDP and FSDP2 come from accelerate: start the same script with `accelerate launch` or `torchrun`.
+Mixed precision, DDP, FSDP2 and DeepSpeed come from accelerate: start the same script with `accelerate launch` or `torchrun`.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,19 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from videostr import atomic
 from videostr.model import Policy
 from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.metrics import MetricsLog, read_rows
-from videostr.training.sharding import gather_weights, to_be_trained
+from videostr.training.sharding import (
+    check_sharding,
+    configure_deepspeed,
+    gather_weights,
+    keep_models_whole,
+    to_be_trained,
+)
 
 _CHECKPOINT = re.compile(r"step_(\d+)")
 
@@ -53,23 +60,28 @@ class TrainLoop:
         updates_per_step: int,
         optim: OptimConfig,
         loop: LoopConfig,
+        evaluate: Callable[[], dict[str, float]] | None = None,
     ):
         self.accelerator = accelerator
         self.config = loop
         self.max_grad_norm = optim.max_grad_norm
+        self.evaluate = evaluate
         self.total_steps = total_steps
         self.name = name
         self.checkpoints = out_dir / "checkpoints" / name
         self.metrics = MetricsLog(out_dir / "metrics" / f"{name}.jsonl")
         self.step = 0
+        check_sharding(accelerator)
         trained = to_be_trained(module, accelerator)
-        self._whole = None if trained is module else module
-        optimizer = torch.optim.AdamW(parameter_groups(trained, optim), lr=optim.lr, betas=(optim.beta1, optim.beta2))
+        self._shards = None if trained is module else (trained, module)
+        configure_deepspeed(accelerator, optim.max_grad_norm)
+        optimizer = AdamW(parameter_groups(trained, optim), lr=optim.lr, betas=(optim.beta1, optim.beta2))
         total_updates = total_steps * updates_per_step
         self.module, self.optimizer = accelerator.prepare(trained, optimizer)
+        keep_models_whole(accelerator)
         # Not prepared by accelerate, which would advance it once per process: one call is one update here.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer.optimizer,
+            optimizer,
             lambda update: lr_factor(update, total_updates, optim),
         )
         accelerator.register_for_checkpointing(self.schedule)
@@ -91,8 +103,8 @@ class TrainLoop:
     def refresh(self) -> None:
         """Give the module that the loop was made with the trained weights, where they are sharded. All processes call
         it."""
-        if self._whole is not None:
-            gather_weights(self.module, self._whole)
+        if self._shards is not None:
+            gather_weights(*self._shards)
 
     def update(self, micro_batches: Sequence[Any], loss_of) -> float:
         """One optimiser update from this rank's micro-batches; returns the gradient norm before clipping.
@@ -104,8 +116,9 @@ class TrainLoop:
         world = self.accelerator.num_processes
         for index, micro_batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
+            self.accelerator.sync_gradients = last  # DeepSpeed steps in the backward that says so
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
-                # DDP and FSDP average over ranks: undo that.
+                # Gradients are averaged over ranks: undo that.
                 self.accelerator.backward(loss_of(micro_batch) * world)
         norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
         self.optimizer.step()
@@ -129,9 +142,16 @@ class TrainLoop:
         return self.schedule.get_last_lr()[0]
 
     def log(self, row: dict[str, float | Tensor]) -> None:
-        """Append this step's numbers to the metrics file (main process) and to the trackers."""
+        """Append this step's numbers to the metrics file (main process) and to the trackers.
+
+        After every `eval_every`-th step what `evaluate` returns is among them, as "eval/…". All processes call it.
+        """
         row = {key: float(value) for key, value in row.items()}
         row = {"step": self.step + 1, **row, "seconds": time.perf_counter() - self._started}
+        every = self.config.eval_every
+        if self.evaluate is not None and every and row["step"] % every == 0:
+            self.refresh()
+            row |= {f"eval/{key}": float(value) for key, value in self.evaluate().items()}
         # JSON has no NaN; a number that does not exist this step is left out.
         row = {key: value for key, value in row.items() if math.isfinite(value)}
         self.history.append(row)

@@ -5,7 +5,7 @@ import random
 import zlib
 
 
-def step_indices(count: int, per_step: int, step: int, seed: int) -> list[int]:
+def step_indices(count: int, per_step: int, step: int, seed: int | str) -> list[int]:
     """Indices (0 … count-1) of the samples of training step `step` (from 0), shuffled anew in every epoch.
 
     Epochs follow each other without a gap: a step may end one and begin the next. Every epoch holds every index once.
@@ -17,7 +17,7 @@ def step_indices(count: int, per_step: int, step: int, seed: int) -> list[int]:
 
 
 @functools.lru_cache(maxsize=2)
-def _epoch(count: int, epoch: int, seed: int) -> list[int]:
+def _epoch(count: int, epoch: int, seed: int | str) -> list[int]:
     indices = list(range(count))
     random.Random(f"{seed}/{epoch}").shuffle(indices)
     return indices
