@@ -7,7 +7,8 @@ import pytest
 
 from recipe.runs import numbers, rows
 
-AGAIN = ["--set", "difficulty.every_epoch=true", "difficulty.count=5", "grpo.loop.eval_every=1", "eval.curve_samples=99"]
+AGAIN = ["--set", "difficulty.every_epoch=true", "difficulty.count=5"]
+AGAIN += ["grpo.loop.eval_every=1", "eval.curve_samples=99"]
 KILLS = [
     ("videostr.eval.score._score_batch", 5, "kill after"),  # while the second epoch's samples are scored
     ("videostr.recipe.two_stage.write_set", 1, "kill"),  # scored, not chosen
@@ -21,7 +22,7 @@ def test_chosen_anew_before_every_epoch(recipe, finished, tmp_path):
     whole, cut = (shutil.copytree(finished, tmp_path / name) for name in ("whole", "cut"))
     assert recipe(whole, *AGAIN).status == 0
     first, second, third = (
-        rows(next((whole / "difficulty").glob(pattern))) for pattern in ("[!r]*", "rl_epoch_1.jsonl", "rl_epoch_2.jsonl")
+        rows(next((whole / "difficulty").glob(pattern))) for pattern in ("[!r]*", "rl_epoch_1*", "rl_epoch_2*")
     )
     assert len(first) == len(second) == len(third) > 5  # all train samples, by two answers each
     texts = [[row["text"] for row in scored] for scored in (first, second, third)]

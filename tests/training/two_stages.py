@@ -1,4 +1,7 @@
-"""SFT, then GRPO, in one process group, for test_processes.py: `torchrun … two_stages.py OUT [fsdp2|zero2|zero3 [adamw]]`."""
+"""SFT, then GRPO, in one process group, for test_processes.py.
+
+torchrun … two_stages.py OUT [fsdp2|zero2|zero3 [adamw]]
+"""
 
 import sys
 from pathlib import Path

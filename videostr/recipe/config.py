@@ -131,7 +131,7 @@ class DifficultyConfig:
 class EvalConfig:
     """Greedy answers; batch_size prompts at once.
 
-    curve_samples: of the test samples the first so many are scored between the stages too, every `loop.eval_every` steps.
+    curve_samples: the first so many test samples are scored between the stages too, every `loop.eval_every` steps.
     """
 
     batch_size: int = 25

@@ -234,7 +234,7 @@ class TwoStage:
         return {"samples": len(samples)}
 
     def _epoch_samples(self, epoch: int, prompter: Prompter) -> list[Sample]:
-        """The samples of an epoch of GRPO: those of the difficulty stage, then chosen by the policy as it has become."""
+        """The samples of an epoch of GRPO: those of the difficulty stage, then chosen by the policy as it is."""
         if epoch == 0:
             return self.samples("rl")
         name = f"rl_epoch_{epoch}"

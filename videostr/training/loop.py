@@ -4,7 +4,8 @@ A checkpoint is a folder written under a temporary name and renamed when complet
 newest one with the same numbers: data order and sampling depend only on the seed and the step (`training/order.py`),
 and metrics that were written after the checkpoint are forgotten.
 
-Mixed precision, DDP, FSDP2 and DeepSpeed come from accelerate: start the same script with `accelerate launch` or `torchrun`.
+Mixed precision, DDP, FSDP2 and DeepSpeed come from accelerate: start the same script with `accelerate launch` or
+`torchrun`.
 """
 
 import contextlib

@@ -43,7 +43,7 @@ def to_be_trained(module: nn.Module, accelerator: Accelerator) -> nn.Module:
 
 
 def configure_deepspeed(accelerator: Accelerator, max_grad_norm: float) -> None:
-    """Tell DeepSpeed, where it is used, what the training loop decides: it clips by itself, and never divides a loss."""
+    """Tell DeepSpeed, where it is used, what the training loop decides."""
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         accelerator.state.deepspeed_plugin.deepspeed_config |= {
             "gradient_clipping": max_grad_norm,
