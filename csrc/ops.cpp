@@ -17,7 +17,16 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   // Compiler that made this object.
   m.def("build_info() -> str");
 
-  // hidden [N, D], weight [V, D] one dtype; target [N] int64; bias [V], outputs [N] float32 (float64 for float64).
+  // logits [N, V]; target [N] int64; bias [V] and everything [N] float32 (float64 for float64).
+  m.def(
+      "logprob_rows(Tensor logits, Tensor target, Tensor? bias, float temperature, float? softcap)"
+      " -> (Tensor logprob, Tensor entropy, Tensor lse)");
+  // Turns the logits into their gradient.
+  m.def(
+      "logprob_rows_backward_(Tensor(a!) logits, Tensor grad_logprob, Tensor grad_entropy, Tensor target, Tensor? bias,"
+      " Tensor entropy, Tensor lse, float temperature, float? softcap) -> ()");
+
+  // hidden [N, D], weight [V, D] one dtype; the rest as above.
   m.def(
       "linear_logprob(Tensor hidden, Tensor weight, Tensor target, Tensor? bias, float temperature, float? softcap)"
       " -> (Tensor logprob, Tensor entropy, Tensor lse)");
@@ -33,12 +42,22 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       "group_advantage(Tensor reward, Tensor group, SymInt num_groups, str scale, float eps, float min_std,"
       " Tensor? task_reward) -> (Tensor advantage, Tensor mean, Tensor std, Tensor informative)");
 
-  // All of [N, L] but advantage [N]; one floating dtype, mask bool. stats: the order of reference.STATS.
+  // hidden [R, D], weight [V, D], target [R], bias [V] as in linear_logprob; everything else [R], one a token, in the wide
+  // dtype. need: gradients of hidden, weight, bias; one that is not needed comes back empty ([0]).
+  m.def(
+      "linear_policy_loss(Tensor hidden, Tensor weight, Tensor target, Tensor? bias, Tensor? old_logprob,"
+      " Tensor advantage, Tensor token_weight, Tensor? ref_logprob, Tensor? sampler_logprob, float temperature,"
+      " float? softcap, float clip_low, float clip_high, float kl_coef, str kl_type, float? kl_clamp,"
+      " float entropy_coef, float? importance_cap, bool[] need)"
+      " -> (Tensor loss, Tensor stats, Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
+
+  // All of [N, L] but advantage and weight (of each of an answer's tokens in the loss) [N]; one floating dtype, mask bool.
+  // stats: the order of reference.STATS.
   // The gradients of loss are made in the same pass; grad_entropy is empty ([0, 0]) without entropy.
   m.def(
-      "policy_loss(Tensor logprob, Tensor old_logprob, Tensor advantage, Tensor mask, Tensor? ref_logprob,"
-      " Tensor? entropy, Tensor? sampler_logprob, str loss_type, str ratio_level, float clip_low, float clip_high,"
-      " float kl_coef, str kl_type, float? kl_clamp, float entropy_coef, float? importance_cap, float? normalizer)"
+      "policy_loss(Tensor logprob, Tensor old_logprob, Tensor advantage, Tensor mask, Tensor weight,"
+      " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob, str ratio_level, float clip_low,"
+      " float clip_high, float kl_coef, str kl_type, float? kl_clamp, float entropy_coef, float? importance_cap)"
       " -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
 
   // Intervals [..., 2], one dtype, float32 or float64.

@@ -112,24 +112,15 @@ void one_row(const Inputs<A>& in, const Options& o, int64_t row, int64_t length,
   }
 }
 
-double row_weight(const std::string& loss_type, int64_t rows, int64_t row_tokens, int64_t tokens, double normalizer) {
-  if (loss_type == "bnpo") return 1.0 / static_cast<double>(std::max<int64_t>(tokens, 1));
-  if (loss_type == "grpo") return 1.0 / (static_cast<double>(std::max<int64_t>(row_tokens, 1)) * rows);
-  if (loss_type == "dr_grpo") return 1.0 / (rows * normalizer);
-  STD_TORCH_CHECK(loss_type == "dapo", "policy_loss: loss_type must be one of bnpo, grpo, dr_grpo, dapo, got ",
-                  loss_type);
-  return 1.0 / normalizer;
-}
-
 std::tuple<Tensor, Tensor, Tensor, Tensor> policy_loss(
     const Tensor& logprob_in, const Tensor& old_logprob_in, const Tensor& advantage_in, const Tensor& mask_in,
-    const std::optional<Tensor>& ref_logprob_in, const std::optional<Tensor>& entropy_in,
-    const std::optional<Tensor>& sampler_logprob_in, const std::string& loss_type, const std::string& ratio_level,
-    double clip_low, double clip_high, double kl_coef, const std::string& kl_type, std::optional<double> kl_clamp,
-    double entropy_coef, std::optional<double> importance_cap, std::optional<double> normalizer) {
+    const Tensor& weight_in, const std::optional<Tensor>& ref_logprob_in, const std::optional<Tensor>& entropy_in,
+    const std::optional<Tensor>& sampler_logprob_in, const std::string& ratio_level, double clip_low, double clip_high,
+    double kl_coef, const std::string& kl_type, std::optional<double> kl_clamp, double entropy_coef,
+    std::optional<double> importance_cap) {
   const auto dense = [](const std::optional<Tensor>& x) { return x ? torch::stable::contiguous(*x) : Tensor(); };
   const Tensor logprob = dense(logprob_in), old_logprob = dense(old_logprob_in), advantage = dense(advantage_in);
-  const Tensor mask = dense(mask_in), ref_logprob = dense(ref_logprob_in), entropy = dense(entropy_in);
+  const Tensor mask = dense(mask_in), weight = dense(weight_in), ref_logprob = dense(ref_logprob_in), entropy = dense(entropy_in);
   const Tensor sampler_logprob = dense(sampler_logprob_in);
   const int64_t rows = logprob.size(0), length = logprob.size(1);
   const Options options{ratio_level == "sequence", clip_low, clip_high, kl_coef, kl_clamp.value_or(INFINITY),
@@ -160,11 +151,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> policy_loss(
                        data(ref_logprob_in, ref_logprob), data(entropy_in, entropy),
                        data(sampler_logprob_in, sampler_logprob), valid};
     A *out_grad = grad_logprob.mutable_data_ptr<A>(), *out_grad_entropy = grad_entropy.mutable_data_ptr<A>();
+    const A* row_weight = weight.const_data_ptr<A>();
     std::vector<double> partial(rows * kStats, 0.0);
     torch::stable::parallel_for(0, rows, grain(16 * length), [&](int64_t from, int64_t to) {
       for (int64_t row = from; row < to; ++row) {
-        const double weight = row_weight(loss_type, rows, row_tokens[row], tokens, normalizer.value_or(1.0));
-        one_row<A>(in, options, row, length, static_cast<A>(weight), row_tokens[row], out_grad, out_grad_entropy,
+        one_row<A>(in, options, row, length, row_weight[row], row_tokens[row], out_grad, out_grad_entropy,
                    partial.data() + row * kStats);
       }
     });

@@ -221,10 +221,10 @@ def test_against_the_specification(options, n, length, seed, wide):
 @given(OPTIONS, st.integers(0, 999))
 def test_torch_implementation_for_other_devices(options, seed):
     case, advantage, mask = draw_case(seed, 4, 5, torch.float64)
-    order = ("loss_type", "ratio_level", "clip_low", "clip_high", "kl_coef", "kl_type", "kl_clamp", "entropy_coef")
-    arguments = (case["logprob"], case["old"], advantage, mask, case["ref"], case["entropy"], case["sampler"])
+    order = ("ratio_level", "clip_low", "clip_high", "kl_coef", "kl_type", "kl_clamp", "entropy_coef")
+    weight = torch.rand(4, dtype=torch.float64)
+    arguments = (case["logprob"], case["old"], advantage, mask, weight, case["ref"], case["entropy"], case["sampler"])
     arguments += (*(options[k] for k in order), options["importance_cap"])
-    arguments += (7.0 if options["loss_type"] in ("dr_grpo", "dapo") else None,)
     with torch._C._AutoDispatchBelowAutograd():  # as the dispatcher calls a kernel
         mine = module._torch(*arguments)
     for a, b in zip(mine, torch.ops.videostr.policy_loss(*arguments), strict=True):

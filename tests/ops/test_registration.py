@@ -30,10 +30,17 @@ def calls():
     group = torch.tensor([0, 1, 0])
     yield videostr.group_advantage, (torch.rand(3), group, 2, "std", 1e-6, 0.0, torch.rand(3))
     grid, mask = torch.rand(2, 3), torch.tensor([[True, False, True], [True, True, True]])
-    options = ("bnpo", "token", 0.2, 0.2, 0.1, "k3", 10.0, 0.1, 2.0, None)
-    yield videostr.policy_loss, (leaf(2, 3), grid, torch.rand(2), mask, grid, leaf(2, 3), grid, *options)
-    options = ("dapo", "sequence", 0.2, 0.2, 0.0, "k3", None, 0.0, None, 5.0)
-    yield videostr.policy_loss, (leaf(2, 3), grid, torch.rand(2), mask, None, None, None, *options)
+    options = ("token", 0.2, 0.2, 0.1, "k3", 10.0, 0.1, 2.0)
+    yield videostr.policy_loss, (leaf(2, 3), grid, row[:2], mask, row[:2], grid, leaf(2, 3), grid, *options)
+    options = ("sequence", 0.2, 0.2, 0.0, "k3", None, 0.0, None)
+    yield videostr.policy_loss, (leaf(2, 3), grid, row[:2], mask, row[:2], None, None, None, *options)
+    head = (leaf(3, 4), leaf(7, 4), target)
+    options = (0.7, 3.0, 0.2, 0.2, 0.1, "k3", 10.0, 0.1, 2.0, [True, True, True])
+    yield videostr.linear_policy_loss, (*head, leaf(7), row, row, row, row, row, *options)
+    options = (1.0, None, 0.2, 0.2, 0.0, "k3", None, 0.1, None, [True, True, False])
+    yield videostr.linear_policy_loss, (*head, None, None, row, row, None, None, *options)
+    yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), 0.7, 3.0)
+    yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, target, None, row, row, 1.0, None)
     yield videostr.temporal_iou, (spans(5), spans(5), "giou")
     yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
     offsets = torch.tensor([0, 2, 5])
@@ -61,6 +68,9 @@ def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
     logprob, entropy = ops.linear_logprob(hidden, weight, target, bias, 0.9, 4.0)
     adv = ops.group_advantage(reward, group, num_groups=2)
     logprob, entropy = logprob.view(4, -1), entropy.view(4, -1)
+    fused, _ = ops.linear_policy_loss(
+        hidden[: mask.numel()], weight, target, adv.advantage_N, torch.ones_like(mask), bias=bias, entropy_coef=0.1
+    )
     loss, stats = ops.policy_loss(
         logprob,
         logprob.detach() - 0.1,
@@ -74,7 +84,7 @@ def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
     overlap = ops.temporal_iou(pred, truth, "giou").mean() + ops.temporal_iou_pairwise(pred, truth, "diou").mean()
     offsets = torch.tensor([0, 3])
     overlap = overlap + ops.temporal_iou_sets(pred, offsets, truth, offsets).sum()
-    return loss - overlap, stats["kl"], adv.informative_B
+    return loss + fused - overlap, stats["kl"], adv.informative_B
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

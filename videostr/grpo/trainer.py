@@ -15,7 +15,6 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from videostr import ops
 from videostr.data.samples import Sample
 from videostr.grpo.config import GRPOConfig
 from videostr.grpo.micro_batch import MicroBatch, build_micro_batches
@@ -150,22 +149,15 @@ def _loss_function(module: torch.nn.Module, config: GRPOConfig, totals: Totals) 
 
     def loss_of(batch: MicroBatch) -> Tensor:
         packed = batch.pack()
-        mask_NL = packed.mask_NL
-        sampler_NL = batch.sampler_logprob_NL(mask_NL)
-        logprob_NL, entropy_NL = module(packed, temperature=config.sampling.temperature)
-        # One update a rollout: the policy is still the one that sampled, so its own log-probs are the old ones.
-        old_NL = batch.old_logprob_NL if batch.old_logprob_NL is not None else logprob_NL.detach()
-        loss, stats = ops.policy_loss(
-            logprob_NL,
-            old_NL,
-            batch.advantage_N(),
-            mask_NL,
-            ref_logprob=batch.ref_logprob_NL,
-            entropy=entropy_NL,
-            sampler_logprob=sampler_NL,
-            **asdict(config.loss),
-            normalizer=batch.normalizer,
-        )
+        arguments = {
+            "advantage_N": batch.advantage_N(),
+            # None with one update a rollout: the policy is still the one that sampled, so every ratio is 1.
+            "old_logprob": batch.old_logprob_NL,
+            "ref_logprob": batch.ref_logprob_NL,
+            "sampler_logprob": batch.sampler_logprob_NL(packed.mask_NL),
+            "normalizer": batch.normalizer,
+        }
+        loss, stats = module(packed, temperature=config.sampling.temperature, loss=arguments | asdict(config.loss))
         if batch.counted:
             totals.add({key: float(value) for key, value in stats.items()}, batch.weight)
         return loss * batch.weight

@@ -9,8 +9,10 @@ from ._library import load
 
 load()
 
+from . import logprob_rows  # noqa: E402, F401
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
+from .linear_policy_loss import linear_policy_loss  # noqa: E402
 from .policy_loss import policy_loss  # noqa: E402
 from .reference import GroupAdvantage  # noqa: E402
 from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets  # noqa: E402
@@ -19,6 +21,7 @@ __all__ = [
     "GroupAdvantage",
     "group_advantage",
     "linear_logprob",
+    "linear_policy_loss",
     "policy_loss",
     "temporal_iou",
     "temporal_iou_pairwise",

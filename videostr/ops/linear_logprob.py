@@ -1,14 +1,16 @@
 """linear_logprob: hidden states and head -> log-prob of the target and entropy, the logits never whole."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from . import reference
 from ._library import any_device, check_device, check_number, check_shape, check_tensor, readable
 from .reference import wide_dtype
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-CHUNK_BYTES = 256 << 20  # of wide logits at a time, on devices without a kernel
+CHUNK_BYTES = 256 << 20  # of logits at a time: the workspace
+PARTIAL_BYTES = 32 << 20  # of a 16-bit product at a time, before it is added to the weight's gradient
 
 
 def linear_logprob(
@@ -42,6 +44,22 @@ def linear_logprob(
     Raises:
         TypeError, ValueError: an argument is not as above (the range of target is checked on the CPU only).
     """
+    hidden_ND, weight_VD, target_N, bias = check_head(hidden_ND, weight_VD, target_N, bias, temperature, softcap)
+    logprob_N, entropy_N, _ = torch.ops.videostr.linear_logprob(
+        hidden_ND, weight_VD, target_N, bias, float(temperature), None if softcap is None else float(softcap)
+    )
+    return logprob_N, entropy_N
+
+
+def check_head(
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    target_N: Tensor,
+    bias: Tensor | None,
+    temperature: float,
+    softcap: float | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """hidden, weight, target and bias as the operators want them. Raises what `linear_logprob` raises."""
     check_tensor("hidden", hidden_ND, ndim=2, floating=True)
     check_tensor("weight", weight_VD, ndim=2, floating=True)
     check_tensor("target", target_N, ndim=1, floating=False)
@@ -70,10 +88,7 @@ def linear_logprob(
         if low < 0 or high >= weight_VD.shape[0]:
             bad = low if low < 0 else high
             raise ValueError(f"target must hold ids in [0, {weight_VD.shape[0]}), got {bad}; drop masked rows first")
-    logprob_N, entropy_N, _ = torch.ops.videostr.linear_logprob(
-        hidden_ND, weight_VD, target_N, bias, float(temperature), None if softcap is None else float(softcap)
-    )
-    return logprob_N, entropy_N
+    return hidden_ND, weight_VD, target_N, bias
 
 
 def _autocast(hidden_ND: Tensor, weight_VD: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,26 +128,18 @@ def _fake_backward(
     )
 
 
-def _chunks(rows: int, vocabulary: int):
-    step = max(16, CHUNK_BYTES // (8 * vocabulary))
-    return (slice(begin, min(begin + step, rows)) for begin in range(0, rows, step))
-
-
 @any_device("linear_logprob")
-def _torch_forward(hidden, weight, target, bias, temperature, softcap):
+def _forward(hidden, weight, target, bias, temperature, softcap):
     outputs = _fake(hidden, weight, target, bias, temperature, softcap)
-    for rows in _chunks(hidden.shape[0], weight.shape[0]):
-        z = reference.scaled_logits(hidden[rows], weight, bias, temperature, softcap)
-        lse = torch.logsumexp(z, dim=-1)
-        logp = z - lse[:, None]
-        outputs[0][rows] = logp.gather(1, target[rows, None]).squeeze(1)
-        outputs[1][rows] = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
-        outputs[2][rows] = lse
+    for rows, logits in chunks_of_logits(hidden, weight):
+        parts = torch.ops.videostr.logprob_rows(logits, target[rows], bias, temperature, softcap)
+        for output, part in zip(outputs, parts, strict=True):
+            output[rows] = part
     return outputs
 
 
 @any_device("linear_logprob_backward")
-def _torch_backward(
+def _backward(
     grad_logprob,
     grad_entropy,
     hidden,
@@ -147,29 +154,68 @@ def _torch_backward(
     need_weight,
     need_bias,
 ):
-    wide = wide_dtype(hidden.dtype)
-    grad_hidden = hidden.new_empty(hidden.shape if need_hidden else (0,))
-    grad_weight = hidden.new_zeros(weight.shape if need_weight else (0,), dtype=wide)
-    grad_bias = hidden.new_zeros(weight.shape[:1] if need_bias else (0,), dtype=wide)
-    for rows in _chunks(hidden.shape[0], weight.shape[0]):
-        z = reference.scaled_logits(hidden[rows], weight, bias, temperature, softcap)
-        excluded = z == -torch.inf
-        logp = z - lse[rows, None]
-        p = logp.exp()
-        g, h = grad_logprob[rows, None], grad_entropy[rows, None]
-        dz = -p * (g + h * (logp.masked_fill(excluded, 0.0) + entropy[rows, None]))
-        dz.scatter_add_(1, target[rows, None], g)
-        if softcap is not None:
-            dz = dz * (1 - (z.masked_fill(excluded, 0.0) * (temperature / softcap)).square())
-        dz = (dz / temperature).masked_fill(excluded, 0.0)
-        if need_bias:
-            grad_bias += dz.sum(0)
-        dz = dz.to(hidden.dtype)
+    gradients = Gradients(hidden, weight, need_hidden, need_weight, need_bias)
+    for rows, logits in chunks_of_logits(hidden, weight):
+        torch.ops.videostr.logprob_rows_backward_(
+            logits,
+            grad_logprob[rows],
+            grad_entropy[rows],
+            target[rows],
+            bias,
+            entropy[rows],
+            lse[rows],
+            temperature,
+            softcap,
+        )
+        gradients.add(rows, logits)
+    return gradients.done()
+
+
+def chunks_of_logits(hidden: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """(rows, their raw logits) for all rows; the logits lie in one buffer, which the caller may overwrite."""
+    count, vocabulary = hidden.shape[0], weight.shape[0]
+    step = max(1, min(count, max(16, CHUNK_BYTES // (hidden.element_size() * vocabulary))))
+    buffer = hidden.new_empty(step, vocabulary)
+    for begin in range(0, count, step):
+        rows = slice(begin, min(begin + step, count))
+        logits = buffer[: rows.stop - begin]
+        torch.mm(hidden[rows], weight.T, out=logits)
+        yield rows, logits
+
+
+class Gradients:
+    """Gradients of hidden, weight and bias from chunks of the logits' gradient; those not needed stay empty ([0]).
+
+    Those of weight and bias are summed in the wide dtype. 16-bit products come in blocks of the vocabulary, so that
+    what is not yet summed stays small.
+    """
+
+    def __init__(self, hidden: Tensor, weight: Tensor, need_hidden: bool, need_weight: bool, need_bias: bool):
+        wide = wide_dtype(hidden.dtype)
+        self.operands, self.need = (hidden, weight), (need_hidden, need_weight, need_bias)
+        self.hidden = hidden.new_empty(hidden.shape if need_hidden else (0,))
+        self.weight = hidden.new_zeros(weight.shape if need_weight else (0,), dtype=wide)
+        self.bias = hidden.new_zeros(weight.shape[:1] if need_bias else (0,), dtype=wide)
+
+    def add(self, rows: slice, grad_logits: Tensor) -> None:
+        hidden, weight = self.operands
+        need_hidden, need_weight, need_bias = self.need
         if need_hidden:
-            grad_hidden[rows] = dz @ weight
-        if need_weight:
-            grad_weight += dz.T @ hidden[rows]
-    return grad_hidden, grad_weight.to(hidden.dtype), grad_bias
+            torch.mm(grad_logits, weight, out=self.hidden[rows])
+        if need_bias:
+            self.bias += grad_logits.sum(0, dtype=self.bias.dtype)
+        if not need_weight:
+            return
+        if self.weight.dtype == hidden.dtype:
+            self.weight.addmm_(grad_logits.T, hidden[rows])
+            return
+        step = max(1, PARTIAL_BYTES // (hidden.element_size() * hidden.shape[1]))
+        for begin in range(0, weight.shape[0], step):
+            block = slice(begin, begin + step)
+            self.weight[block] += grad_logits[:, block].T @ hidden[rows]
+
+    def done(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.hidden, self.weight.to(self.operands[0].dtype), self.bias
 
 
 def _setup_context(ctx, inputs, output):

@@ -87,6 +87,51 @@ def policy_loss(
             check_shape(name, value, shape, "as logprob")
             check_device(name, value, device, "logprob")
     check_device("advantage", advantage_N, device, "logprob")
+    check_options(
+        loss_type,
+        ratio_level,
+        clip_low,
+        clip_high,
+        kl_coef,
+        kl_type,
+        kl_clamp,
+        entropy_coef,
+        importance_cap,
+        normalizer,
+    )
+    if kl_coef != 0 and ref_logprob is None:
+        raise ValueError(f"ref_logprob must be given where kl_coef is not 0, got None with kl_coef={kl_coef}")
+    if entropy_coef != 0 and entropy is None:
+        raise ValueError(f"entropy must be given where entropy_coef is not 0, got None with {entropy_coef=}")
+    if importance_cap is not None and sampler_logprob is None:
+        raise ValueError("sampler_logprob must be given with importance_cap, got None")
+
+    dtype = wide_dtype(logprob_NL.dtype)
+    loss, stats, _, _ = torch.ops.videostr.policy_loss(
+        logprob_NL.to(dtype),
+        old_logprob_NL.detach().to(dtype),
+        advantage_N.detach().to(dtype),
+        mask_NL.bool(),
+        reference.token_weights(mask_NL, loss_type, normalizer).to(dtype),
+        None if ref_logprob is None else ref_logprob.detach().to(dtype),
+        None if entropy is None else entropy.to(dtype),
+        None if sampler_logprob is None else sampler_logprob.detach().to(dtype),
+        ratio_level,
+        float(clip_low),
+        float(clip_high),
+        float(kl_coef),
+        kl_type,
+        None if kl_clamp is None else float(kl_clamp),
+        float(entropy_coef),
+        None if importance_cap is None else float(importance_cap),
+    )
+    return loss, named_stats(stats, ref_logprob, entropy, sampler_logprob, importance_cap)
+
+
+def check_options(
+    loss_type, ratio_level, clip_low, clip_high, kl_coef, kl_type, kl_clamp, entropy_coef, importance_cap, normalizer
+) -> None:
+    """Raise what `policy_loss` raises for its options."""
     check_choice("loss_type", loss_type, LOSS_TYPES)
     check_choice("ratio_level", ratio_level, RATIO_LEVELS)
     check_choice("kl_type", kl_type, KL_TYPES)
@@ -97,35 +142,12 @@ def policy_loss(
     for name, value in (("kl_clamp", kl_clamp), ("importance_cap", importance_cap), ("normalizer", normalizer)):
         if value is not None:
             check_number(name, value, above=0)
-    if kl_coef != 0 and ref_logprob is None:
-        raise ValueError(f"ref_logprob must be given where kl_coef is not 0, got None with kl_coef={kl_coef}")
-    if entropy_coef != 0 and entropy is None:
-        raise ValueError(f"entropy must be given where entropy_coef is not 0, got None with {entropy_coef=}")
-    if importance_cap is not None and sampler_logprob is None:
-        raise ValueError("sampler_logprob must be given with importance_cap, got None")
     if (normalizer is None) == (loss_type in ("dr_grpo", "dapo")):
         raise ValueError(f"normalizer must be given for dr_grpo and dapo only, got {normalizer} with {loss_type}")
 
-    dtype = wide_dtype(logprob_NL.dtype)
-    loss, stats, _, _ = torch.ops.videostr.policy_loss(
-        logprob_NL.to(dtype),
-        old_logprob_NL.detach().to(dtype),
-        advantage_N.detach().to(dtype),
-        mask_NL.bool(),
-        None if ref_logprob is None else ref_logprob.detach().to(dtype),
-        None if entropy is None else entropy.to(dtype),
-        None if sampler_logprob is None else sampler_logprob.detach().to(dtype),
-        loss_type,
-        ratio_level,
-        float(clip_low),
-        float(clip_high),
-        float(kl_coef),
-        kl_type,
-        None if kl_clamp is None else float(kl_clamp),
-        float(entropy_coef),
-        None if importance_cap is None else float(importance_cap),
-        None if normalizer is None else float(normalizer),
-    )
+
+def named_stats(stats: Tensor, ref_logprob, entropy, sampler_logprob, importance_cap) -> dict[str, Tensor]:
+    """The operator's statistics by name, without those for which there was no input."""
     absent = {
         "kl": ref_logprob is None,
         "entropy": entropy is None,
@@ -133,11 +155,11 @@ def policy_loss(
         "mismatch_mean": sampler_logprob is None,
         "mismatch_max": sampler_logprob is None,
     }
-    return loss, {name: value for name, value in zip(STATS, stats.unbind(), strict=True) if not absent.get(name)}
+    return {name: value for name, value in zip(STATS, stats.unbind(), strict=True) if not absent.get(name)}
 
 
 @torch.library.register_fake("videostr::policy_loss")
-def _fake(logprob, old_logprob, advantage, mask, ref_logprob, entropy, *_):
+def _fake(logprob, old_logprob, advantage, mask, weight, ref_logprob, entropy, *_):
     return (
         logprob.new_empty(()),
         logprob.new_empty(len(STATS)),
@@ -152,10 +174,10 @@ def _torch(
     old_logprob,
     advantage,
     mask,
+    weight,
     ref_logprob,
     entropy,
     sampler_logprob,
-    loss_type,
     ratio_level,
     clip_low,
     clip_high,
@@ -164,18 +186,17 @@ def _torch(
     kl_clamp,
     entropy_coef,
     importance_cap,
-    normalizer,
 ):
     def loss_of(logprob, entropy):
-        return reference.policy_loss(
+        return reference.weighted_policy_loss(
             logprob,
             old_logprob,
             advantage,
             mask,
+            weight,
             ref_logprob,
             entropy,
             sampler_logprob,
-            loss_type=loss_type,
             ratio_level=ratio_level,
             clip_low=clip_low,
             clip_high=clip_high,
@@ -184,7 +205,6 @@ def _torch(
             kl_clamp=kl_clamp,
             entropy_coef=entropy_coef,
             importance_cap=importance_cap,
-            normalizer=normalizer,
         )
 
     # func.grad brings its own autograd, which an operator's kernel otherwise runs below
@@ -202,12 +222,12 @@ def _setup_context(ctx, inputs, output):
 
 def _autograd_backward(ctx, grad_loss, *_):
     grad_logprob, grad_entropy = ctx.saved_tensors
-    need_logprob, need_entropy = ctx.needs_input_grad[0], ctx.needs_input_grad[5]
-    grads = [None] * 17
+    need_logprob, need_entropy = ctx.needs_input_grad[0], ctx.needs_input_grad[6]
+    grads = [None] * 16
     if need_logprob:
         grads[0] = grad_loss * grad_logprob
     if need_entropy:
-        grads[5] = grad_loss * grad_entropy
+        grads[6] = grad_loss * grad_entropy
     return tuple(grads)
 
 

@@ -44,8 +44,13 @@ def wide_dtype(dtype: torch.dtype) -> torch.dtype:
 def scaled_logits(
     hidden_ND: Tensor, weight_VD: Tensor, bias: Tensor | None, temperature: float, softcap: float | None
 ) -> Tensor:
-    """Logits after bias, soft-cap and temperature; an id whose raw logit is -inf stays there."""
-    z_NV = (hidden_ND @ weight_VD.T).to(wide_dtype(hidden_ND.dtype))
+    """Logits after bias, soft-cap and temperature."""
+    return scale_logits(hidden_ND @ weight_VD.T, bias, temperature, softcap)
+
+
+def scale_logits(logits_NV: Tensor, bias: Tensor | None, temperature: float, softcap: float | None) -> Tensor:
+    """Bias, soft-cap and temperature, in the wide dtype; an id whose raw logit is -inf stays there."""
+    z_NV = logits_NV.to(wide_dtype(logits_NV.dtype))
     if bias is not None:
         z_NV = z_NV + bias
     if softcap is not None:
@@ -137,13 +142,53 @@ def policy_loss(
     importance_cap: float | None = None,
     normalizer: float | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
+    return weighted_policy_loss(
+        logprob_NL,
+        old_logprob_NL,
+        advantage_N,
+        mask_NL,
+        token_weights(mask_NL, loss_type, normalizer).to(logprob_NL.dtype),
+        ref_logprob,
+        entropy,
+        sampler_logprob,
+        ratio_level=ratio_level,
+        clip_low=clip_low,
+        clip_high=clip_high,
+        kl_coef=kl_coef,
+        kl_type=kl_type,
+        kl_clamp=kl_clamp,
+        entropy_coef=entropy_coef,
+        importance_cap=importance_cap,
+    )
+
+
+def weighted_policy_loss(
+    logprob_NL: Tensor,
+    old_logprob_NL: Tensor,
+    advantage_N: Tensor,
+    mask_NL: Tensor,
+    weight_N: Tensor,
+    ref_logprob: Tensor | None,
+    entropy: Tensor | None,
+    sampler_logprob: Tensor | None,
+    *,
+    ratio_level: str,
+    clip_low: float,
+    clip_high: float,
+    kl_coef: float,
+    kl_type: str,
+    kl_clamp: float | None,
+    entropy_coef: float,
+    importance_cap: float | None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`policy_loss` with the weight of each of an answer's tokens given."""
     mask_NL = mask_NL.bool()
     zero = logprob_NL.new_zeros(())
 
     def valid(x_NL: Tensor) -> Tensor:  # padding may hold anything, NaN included
         return torch.where(mask_NL, x_NL, zero)
 
-    weight_NL = token_weights(mask_NL, loss_type, normalizer).to(logprob_NL.dtype)
+    weight_NL = weight_N[:, None] * mask_NL
     logprob_NL, old_logprob_NL = valid(logprob_NL), valid(old_logprob_NL)
     delta_NL = logprob_NL - old_logprob_NL
     if ratio_level == "sequence":
@@ -194,16 +239,16 @@ def policy_loss(
 
 
 def token_weights(mask_NL: Tensor, loss_type: str, normalizer: float | None) -> Tensor:
-    """The weight of each token in the loss; the loss types differ in nothing else."""
-    mask_NL = mask_NL.to(torch.float64)
+    """(N,) float64: the weight of each of an answer's tokens in the loss; the loss types differ in nothing else."""
+    tokens_N = mask_NL.bool().sum(1).double()
     rows = max(mask_NL.shape[0], 1)
     if loss_type == "bnpo":
-        return mask_NL / mask_NL.sum().clamp(min=1)
+        return torch.ones_like(tokens_N) / tokens_N.sum().clamp(min=1)
     if loss_type == "grpo":
-        return mask_NL / mask_NL.sum(1, keepdim=True).clamp(min=1) / rows
+        return 1 / (tokens_N.clamp(min=1) * rows)
     if loss_type == "dr_grpo":
-        return mask_NL / (rows * normalizer)
-    return mask_NL / normalizer  # dapo
+        return torch.full_like(tokens_N, 1 / (rows * normalizer))
+    return torch.full_like(tokens_N, 1 / normalizer)  # dapo
 
 
 def kl_terms(logprob_NL: Tensor, ref_logprob_NL: Tensor, kl_type: str) -> Tensor:

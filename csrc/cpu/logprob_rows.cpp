@@ -1,7 +1,7 @@
-// hidden, head, target -> log-prob and entropy. Rows in chunks: GEMM by the vendor library, then one fused pass over the
-// chunk's logits. The backward makes the chunk's logits again and turns them into their gradient in place:
-//   dZ_j = (1/T) [g (δ_j - p_j) - h p_j (z_j - lse + H)],  g = dL/dlogprob, h = dL/dentropy,
-// so that the gradients of hidden, weight and bias are two GEMMs and a column sum.
+// One pass over rows of logits: log-prob of the target, entropy and logsumexp; and, once the gradients of the first two are
+// known, the logits turned into their own gradient in place:
+//   dZ_j = (1/T) [g (δ_j - p_j) - h p_j (z_j - lse + H)],  g = dL/dlogprob, h = dL/dentropy.
+// The matrix products around it are torch's (videostr/ops/linear_logprob.py).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,13 +15,7 @@ namespace {
 using torch::headeronly::BFloat16;
 using torch::headeronly::Half;
 
-constexpr int64_t kBlock = 1024;                  // logits at a time: both buffers stay in the first-level cache
-constexpr int64_t kChunkBytes = int64_t{64} << 20;  // logits of one chunk of rows
-
-int64_t chunk_rows(int64_t rows, int64_t vocabulary, int64_t itemsize) {
-  const int64_t fit = kChunkBytes / std::max<int64_t>(1, vocabulary * itemsize);
-  return std::max<int64_t>(1, std::min(rows, std::max<int64_t>(16, fit)));
-}
+constexpr int64_t kBlock = 1024;  // logits at a time: both buffers stay in the first-level cache
 
 // ---- loads and stores: any dtype <-> the wide one
 
@@ -193,15 +187,6 @@ void backward_row(T* logits, int64_t v, int64_t target, const Head<A>& head, A g
   }
 }
 
-// ---- matrix products into existing memory
-
-void mm_out(Tensor& out, const Tensor& a, const Tensor& b) {
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_mm_out(out.get(), a.get(), b.get()));
-}
-void add_mm(Tensor& sum, const Tensor& a, const Tensor& b) {
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_addmm_out(sum.get(), sum.get(), a.get(), b.get(), 1.0, 1.0));
-}
-
 template <typename F>
 auto by_dtype(const Tensor& x, F&& f) {
   switch (x.scalar_type()) {
@@ -214,152 +199,75 @@ auto by_dtype(const Tensor& x, F&& f) {
     case ScalarType::Half:
       return f(Half{}, float{});
     default:
-      STD_TORCH_CHECK(false, "linear_logprob: hidden must be float32, float64, bfloat16 or float16");
+      STD_TORCH_CHECK(false, "logprob_rows: logits must be float32, float64, bfloat16 or float16");
   }
 }
 
 void check_target(const Tensor& target, int64_t vocabulary) {
   const auto* id = target.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < target.numel(); ++i)
-    STD_TORCH_CHECK(id[i] >= 0 && id[i] < vocabulary, "linear_logprob: target[", i, "] = ", id[i],
+    STD_TORCH_CHECK(id[i] >= 0 && id[i] < vocabulary, "logprob_rows: target[", i, "] = ", id[i],
                     " is not an id in [0, ", vocabulary, ")");
 }
 
-std::tuple<Tensor, Tensor, Tensor> linear_logprob(
-    const Tensor& hidden_in, const Tensor& weight, const Tensor& target_in, const std::optional<Tensor>& bias_in,
-    double temperature, std::optional<double> softcap) {
-  Tensor hidden = torch::stable::contiguous(hidden_in);
-  const Tensor target = torch::stable::contiguous(target_in);
-  const int64_t rows = hidden.size(0), v = weight.size(0);
-  check_target(target, v);
-  const auto wide = wide_dtype(hidden);
+std::tuple<Tensor, Tensor, Tensor> logprob_rows(const Tensor& logits_in, const Tensor& target_in,
+                                                const std::optional<Tensor>& bias_in, double temperature,
+                                                std::optional<double> softcap) {
+  const Tensor logits = torch::stable::contiguous(logits_in), target = torch::stable::contiguous(target_in);
   const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
-  Tensor logprob = torch::stable::new_empty(hidden, {rows}, wide);
-  Tensor entropy = torch::stable::new_empty(hidden, {rows}, wide);
-  Tensor lse = torch::stable::new_empty(hidden, {rows}, wide);
-  if (rows == 0) return {logprob, entropy, lse};
-
-  by_dtype(hidden, [&](auto t, auto a) {
+  const int64_t rows = logits.size(0), v = logits.size(1);
+  check_target(target, v);
+  const auto wide = wide_dtype(logits);
+  Tensor logprob = torch::stable::new_empty(logits, {rows}, wide);
+  Tensor entropy = torch::stable::new_empty(logits, {rows}, wide);
+  Tensor lse = torch::stable::new_empty(logits, {rows}, wide);
+  by_dtype(logits, [&](auto t, auto a) {
     using T = decltype(t);
     using A = decltype(a);
     const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(1.0 / temperature), A(softcap.value_or(0.0))};
-    const int64_t chunk = chunk_rows(rows, v, sizeof(T));
-    Tensor logits = torch::stable::new_empty(hidden, {chunk, v});
-    const Tensor weight_t = torch::stable::transpose(weight, 0, 1);
     const auto* id = target.const_data_ptr<int64_t>();
+    const T* z = logits.const_data_ptr<T>();
     A *out_logprob = logprob.mutable_data_ptr<A>(), *out_entropy = entropy.mutable_data_ptr<A>();
     A* out_lse = lse.mutable_data_ptr<A>();
-    for (int64_t begin = 0; begin < rows; begin += chunk) {
-      const int64_t n = std::min(chunk, rows - begin);
-      Tensor part = torch::stable::narrow(logits, 0, 0, n);
-      mm_out(part, torch::stable::narrow(hidden, 0, begin, n), weight_t);
-      const T* z = part.const_data_ptr<T>();
-      torch::stable::parallel_for(0, n, grain(v), [&](int64_t from, int64_t to) {
-        for (int64_t i = from; i < to; ++i) {
-          const int64_t row = begin + i;
-          forward_row<T, A>(z + i * v, v, id[row], head, out_logprob + row, out_entropy + row, out_lse + row);
-        }
-      });
-    }
+    torch::stable::parallel_for(0, rows, grain(v), [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i)
+        forward_row<T, A>(z + i * v, v, id[i], head, out_logprob + i, out_entropy + i, out_lse + i);
+    });
   });
   return {logprob, entropy, lse};
 }
 
-// dW [V, D] is summed in the wide dtype whatever the GEMM's own output is.
-template <typename T, typename A>
-void add_weight_grad(Tensor& sum, Tensor& partial, Tensor& grad_logits, const Tensor& hidden) {
-  const Tensor grad_t = torch::stable::transpose(grad_logits, 0, 1);
-  if constexpr (std::is_same_v<T, A>) {
-    add_mm(sum, grad_t, hidden);
-  } else {
-    mm_out(partial, grad_t, hidden);
-    const T* from = partial.const_data_ptr<T>();
-    A* to = sum.mutable_data_ptr<A>();
-    const int64_t blocks = (sum.numel() + kBlock - 1) / kBlock;
-    torch::stable::parallel_for(0, blocks, 32, [&](int64_t first, int64_t last) {
-      A wide[kBlock];
-      for (int64_t k = first; k < last; ++k) {
-        const int64_t n = std::min(kBlock, sum.numel() - k * kBlock);
-        load(from + k * kBlock, wide, n);
-        for (int64_t i = 0; i < n; ++i) to[k * kBlock + i] += wide[i];
-      }
-    });
-  }
-}
-
-template <typename T, typename A>
-void add_bias_grad(A* sum, const T* grad_logits, int64_t rows, int64_t v) {
-  const int64_t blocks = (v + kBlock - 1) / kBlock;
-  torch::stable::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
-    A wide[kBlock];
-    for (int64_t k = first; k < last; ++k) {
-      const int64_t begin = k * kBlock, n = std::min(kBlock, v - begin);
-      for (int64_t row = 0; row < rows; ++row) {
-        load(grad_logits + row * v + begin, wide, n);
-        for (int64_t i = 0; i < n; ++i) sum[begin + i] += wide[i];
-      }
-    }
-  });
-}
-
-std::tuple<Tensor, Tensor, Tensor> linear_logprob_backward(
-    const Tensor& grad_logprob_in, const Tensor& grad_entropy_in, const Tensor& hidden_in, const Tensor& weight,
-    const Tensor& target_in, const std::optional<Tensor>& bias_in, const Tensor& entropy_in, const Tensor& lse_in,
-    double temperature, std::optional<double> softcap, bool need_hidden, bool need_weight, bool need_bias) {
-  Tensor hidden = torch::stable::contiguous(hidden_in);
+void logprob_rows_backward_(Tensor logits, const Tensor& grad_logprob_in, const Tensor& grad_entropy_in,
+                            const Tensor& target_in, const std::optional<Tensor>& bias_in, const Tensor& entropy_in,
+                            const Tensor& lse_in, double temperature, std::optional<double> softcap) {
+  STD_TORCH_CHECK(logits.is_contiguous(), "logprob_rows_backward_: logits must be contiguous");
   const Tensor target = torch::stable::contiguous(target_in);
   const Tensor grad_logprob = torch::stable::contiguous(grad_logprob_in);
   const Tensor grad_entropy = torch::stable::contiguous(grad_entropy_in);
   const Tensor entropy = torch::stable::contiguous(entropy_in), lse = torch::stable::contiguous(lse_in);
-  const int64_t rows = hidden.size(0), d = hidden.size(1), v = weight.size(0);
-  check_target(target, v);
-  const auto wide = wide_dtype(hidden);
   const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
-  Tensor none = torch::stable::new_empty(hidden, {0});
-  Tensor grad_hidden = need_hidden ? torch::stable::new_empty(hidden, {rows, d}) : torch::stable::new_empty(hidden, {0});
-  Tensor grad_weight = need_weight ? torch::stable::new_zeros(hidden, {v, d}, wide) : none;
-  Tensor grad_bias = need_bias ? torch::stable::new_zeros(hidden, {v}, wide) : torch::stable::new_empty(hidden, {0}, wide);
-
-  by_dtype(hidden, [&](auto t, auto a) {
+  const int64_t rows = logits.size(0), v = logits.size(1);
+  check_target(target, v);
+  by_dtype(logits, [&](auto t, auto a) {
     using T = decltype(t);
     using A = decltype(a);
     const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(1.0 / temperature), A(softcap.value_or(0.0))};
-    const int64_t chunk = chunk_rows(rows, v, sizeof(T));
-    Tensor logits = torch::stable::new_empty(hidden, {chunk, v});
-    Tensor partial = need_weight && !std::is_same_v<T, A> ? torch::stable::new_empty(hidden, {v, d}) : none;
-    const Tensor weight_t = torch::stable::transpose(weight, 0, 1);
     const auto* id = target.const_data_ptr<int64_t>();
+    T* z = logits.mutable_data_ptr<T>();
     const A *g = grad_logprob.const_data_ptr<A>(), *h = grad_entropy.const_data_ptr<A>();
     const A *row_entropy = entropy.const_data_ptr<A>(), *row_lse = lse.const_data_ptr<A>();
-    for (int64_t begin = 0; begin < rows; begin += chunk) {
-      const int64_t n = std::min(chunk, rows - begin);
-      Tensor part = torch::stable::narrow(logits, 0, 0, n);
-      const Tensor hidden_part = torch::stable::narrow(hidden, 0, begin, n);
-      mm_out(part, hidden_part, weight_t);
-      T* z = part.mutable_data_ptr<T>();
-      torch::stable::parallel_for(0, n, grain(v), [&](int64_t from, int64_t to) {
-        for (int64_t i = from; i < to; ++i) {
-          const int64_t row = begin + i;
-          backward_row<T, A>(z + i * v, v, id[row], head, g[row], h[row], row_lse[row], row_entropy[row]);
-        }
-      });
-      if (need_hidden) {
-        Tensor grad_part = torch::stable::narrow(grad_hidden, 0, begin, n);
-        mm_out(grad_part, part, weight);
-      }
-      if (need_weight) add_weight_grad<T, A>(grad_weight, partial, part, hidden_part);
-      if (need_bias) add_bias_grad<T, A>(grad_bias.mutable_data_ptr<A>(), z, n, v);
-    }
+    torch::stable::parallel_for(0, rows, grain(v), [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i)
+        backward_row<T, A>(z + i * v, v, id[i], head, g[i], h[i], row_lse[i], row_entropy[i]);
+    });
   });
-  if (need_weight && wide != hidden.scalar_type()) grad_weight = torch::stable::to(grad_weight, hidden.scalar_type());
-  return {grad_hidden, grad_weight, grad_bias};
 }
 
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(videostr, CPU, m) {
-  m.impl("linear_logprob", TORCH_BOX(&linear_logprob));
-  m.impl("linear_logprob_backward", TORCH_BOX(&linear_logprob_backward));
+  m.impl("logprob_rows", TORCH_BOX(&logprob_rows));
+  m.impl("logprob_rows_backward_", TORCH_BOX(&logprob_rows_backward_));
 }
 
 }  // namespace videostr

@@ -1,0 +1,276 @@
+"""linear_policy_loss: from hidden states and head to the policy loss and its gradients, by three matrix products.
+
+The upstream gradients of a token's log-prob and entropy depend on that token alone (and on constants). So a chunk of
+rows can be finished while its logits are there: log-probs, loss, gradients of the rows from `policy_loss`'s own
+operator, the logits turned into their gradient in place, two products. Autograd would come back when the logits are
+gone, and make them again: a fourth product.
+"""
+
+import torch
+from torch import Tensor
+
+from . import reference
+from ._library import any_device, check_device, check_shape, check_tensor, readable
+from .linear_logprob import Gradients, check_head, chunks_of_logits, linear_logprob
+from .policy_loss import check_options, named_stats, policy_loss
+from .reference import STATS, wide_dtype
+
+_SUMS, _MAXIMA = ("policy", "kl", "entropy", "tokens"), ("ratio_max", "mismatch_max")
+
+
+def linear_policy_loss(
+    hidden_RD: Tensor,
+    weight_VD: Tensor,
+    target_R: Tensor,
+    advantage_N: Tensor,
+    mask_NL: Tensor,
+    old_logprob: Tensor | None = None,
+    ref_logprob: Tensor | None = None,
+    sampler_logprob: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    loss_type: str = "bnpo",
+    ratio_level: str = "token",
+    clip_low: float = 0.2,
+    clip_high: float = 0.2,
+    kl_coef: float = 0.0,
+    kl_type: str = "k3",
+    kl_clamp: float | None = 10.0,
+    entropy_coef: float = 0.0,
+    importance_cap: float | None = None,
+    normalizer: float | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`policy_loss` of `linear_logprob`, with the same formulas and options, in one operator.
+
+    The gradients are made in the forward and only scaled in the backward. Two kinds of rows differ from the two
+    operators in a row:
+
+    - Where neither kl_coef nor entropy_coef is on, tokens with advantage 0 cannot contribute: they go through no
+      product and are in no statistic (the loss and its normalisation are the same).
+    - ratio_level "sequence" needs an answer's log-probs before any of its gradients: there the two operators run one
+      after the other, with a fourth product.
+
+    Args:
+        hidden_RD, weight_VD, target_R, bias, temperature, softcap: as in `linear_logprob`; the rows are the tokens of
+            the mask, answer by answer.
+        advantage_N, mask_NL and the options: as in `policy_loss`. R is the number of true entries of the mask.
+        old_logprob: (N, L), or None for the first update after a rollout, whose policy is still the one that sampled:
+            every ratio is 1.
+        ref_logprob, sampler_logprob: (N, L) as in `policy_loss`.
+
+    Returns:
+        (loss, stats) as `policy_loss`, entropy always among the stats; differentiable once in hidden, weight and bias.
+
+    Raises:
+        TypeError, ValueError: an argument is not as above.
+    """
+    hidden_RD, weight_VD, target_R, bias = check_head(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
+    check_options(
+        loss_type,
+        ratio_level,
+        clip_low,
+        clip_high,
+        kl_coef,
+        kl_type,
+        kl_clamp,
+        entropy_coef,
+        importance_cap,
+        normalizer,
+    )
+    check_tensor("mask", mask_NL, ndim=2)
+    check_tensor("advantage", advantage_N, ndim=1, floating=True)
+    check_shape("advantage", advantage_N, tuple(mask_NL.shape[:1]), "one an answer of the mask")
+    given = {"old_logprob": old_logprob, "ref_logprob": ref_logprob, "sampler_logprob": sampler_logprob}
+    for name, value in given.items():
+        if value is not None:
+            check_tensor(name, value, ndim=2, floating=True)
+            check_shape(name, value, tuple(mask_NL.shape), "as mask")
+    for name, value in {"mask": mask_NL, "advantage": advantage_N, **given}.items():
+        if value is not None:
+            check_device(name, value, hidden_RD.device, "hidden")
+    if kl_coef != 0 and ref_logprob is None:
+        raise ValueError(f"ref_logprob must be given where kl_coef is not 0, got None with kl_coef={kl_coef}")
+    if importance_cap is not None and sampler_logprob is None:
+        raise ValueError("sampler_logprob must be given with importance_cap, got None")
+    mask_NL = mask_NL.bool()
+    if readable(mask_NL) and int(mask_NL.sum()) != hidden_RD.shape[0]:
+        raise ValueError(f"hidden must have a row a token of the mask ({int(mask_NL.sum())}), got {hidden_RD.shape[0]}")
+    # Where the tokens are, without waiting for the device or a shape that depends on values.
+    place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
+    wide = wide_dtype(hidden_RD.dtype)
+
+    if ratio_level == "sequence":
+        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
+
+        def padded(value_R: Tensor) -> Tensor:
+            return value_R.new_zeros(mask_NL.numel()).index_copy(0, place_R, value_R).view(mask_NL.shape)
+
+        logprob_NL = padded(logprob_R)
+        return policy_loss(
+            logprob_NL,
+            logprob_NL.detach() if old_logprob is None else old_logprob,
+            advantage_N,
+            mask_NL,
+            ref_logprob,
+            padded(entropy_R),
+            sampler_logprob,
+            loss_type=loss_type,
+            ratio_level=ratio_level,
+            clip_low=clip_low,
+            clip_high=clip_high,
+            kl_coef=kl_coef,
+            kl_type=kl_type,
+            kl_clamp=kl_clamp,
+            entropy_coef=entropy_coef,
+            importance_cap=importance_cap,
+            normalizer=normalizer,
+        )
+
+    def at_tokens(value_NL: Tensor | None) -> Tensor | None:
+        return None if value_NL is None else value_NL.detach().to(wide).flatten()[place_R]
+
+    def of_answers(value_N: Tensor) -> Tensor:
+        return value_N.detach().to(wide)[place_R // max(1, mask_NL.shape[1])]
+
+    need = [torch.is_grad_enabled() and x is not None and x.requires_grad for x in (hidden_RD, weight_VD, bias)]
+    loss, stats, *_ = torch.ops.videostr.linear_policy_loss(
+        hidden_RD,
+        weight_VD,
+        target_R,
+        bias,
+        at_tokens(old_logprob),
+        of_answers(advantage_N),
+        of_answers(reference.token_weights(mask_NL, loss_type, normalizer)),
+        at_tokens(ref_logprob),
+        at_tokens(sampler_logprob),
+        float(temperature),
+        None if softcap is None else float(softcap),
+        float(clip_low),
+        float(clip_high),
+        float(kl_coef),
+        kl_type,
+        None if kl_clamp is None else float(kl_clamp),
+        float(entropy_coef),
+        None if importance_cap is None else float(importance_cap),
+        need,
+    )
+    return loss, named_stats(stats, ref_logprob, stats, sampler_logprob, importance_cap)
+
+
+@torch.library.register_fake("videostr::linear_policy_loss")
+def _fake(hidden, weight, *arguments):
+    need = arguments[-1]
+    wide = wide_dtype(hidden.dtype)
+    return (
+        hidden.new_empty((), dtype=wide),
+        hidden.new_empty(len(STATS), dtype=wide),
+        hidden.new_empty(hidden.shape if need[0] else (0,)),
+        hidden.new_empty(weight.shape if need[1] else (0,)),
+        hidden.new_empty(weight.shape[:1] if need[2] else (0,), dtype=wide),
+    )
+
+
+@any_device("linear_policy_loss")
+def _any_device(
+    hidden,
+    weight,
+    target,
+    bias,
+    old_logprob,
+    advantage,
+    token_weight,
+    ref_logprob,
+    sampler_logprob,
+    temperature,
+    softcap,
+    clip_low,
+    clip_high,
+    kl_coef,
+    kl_type,
+    kl_clamp,
+    entropy_coef,
+    importance_cap,
+    need,
+):
+    every_hidden, kept = hidden, None
+    if kl_coef == 0 and entropy_coef == 0:
+        kept = advantage.nonzero().flatten()
+
+        def keep(value):
+            return None if value is None else value[kept]
+
+        hidden, target, advantage, token_weight = map(keep, (hidden, target, advantage, token_weight))
+        old_logprob, ref_logprob, sampler_logprob = map(keep, (old_logprob, ref_logprob, sampler_logprob))
+    wide = wide_dtype(hidden.dtype)
+    gradients = Gradients(hidden, weight, *need)
+    losses, stats = [hidden.new_zeros((), dtype=wide)], [hidden.new_zeros(len(STATS), dtype=wide)]
+    for rows, logits in chunks_of_logits(hidden, weight):
+
+        def column(value, rows=rows):
+            """One token is an answer of length 1."""
+            return None if value is None else value[rows, None]
+
+        head = (target[rows], bias)
+        logprob, entropy, lse = torch.ops.videostr.logprob_rows(logits, *head, temperature, softcap)
+        loss, numbers, grad_logprob, grad_entropy = torch.ops.videostr.policy_loss(
+            logprob[:, None],
+            logprob[:, None] if old_logprob is None else column(old_logprob),
+            advantage[rows],
+            torch.ones_like(logprob, dtype=torch.bool)[:, None],
+            token_weight[rows],
+            column(ref_logprob),
+            entropy[:, None],
+            column(sampler_logprob),
+            "token",
+            clip_low,
+            clip_high,
+            kl_coef,
+            kl_type,
+            kl_clamp,
+            entropy_coef,
+            importance_cap,
+        )
+        losses.append(loss)
+        stats.append(numbers)
+        if any(need):
+            torch.ops.videostr.logprob_rows_backward_(
+                logits, grad_logprob[:, 0], grad_entropy[:, 0], *head, entropy, lse, temperature, softcap
+            )
+            gradients.add(rows, logits)
+    grad_hidden, grad_weight, grad_bias = gradients.done()
+    if kept is not None and need[0]:
+        grad_hidden = torch.zeros_like(every_hidden).index_copy_(0, kept, grad_hidden)
+    return torch.stack(losses).sum(), _together(torch.stack(stats)), grad_hidden, grad_weight, grad_bias
+
+
+def _together(stats_CS: Tensor) -> Tensor:
+    """The statistics of all chunks as one call's: sums, maxima, and means over tokens."""
+    column = {name: stats_CS[:, index] for index, name in enumerate(STATS)}
+    tokens = column["tokens"].sum().clamp(min=1)
+
+    def over_chunks(name: str) -> Tensor:
+        if name in _SUMS:
+            return column[name].sum()
+        return column[name].amax() if name in _MAXIMA else (column[name] * column["tokens"]).sum() / tokens
+
+    return torch.stack([over_chunks(name) for name in STATS])
+
+
+def _setup_context(ctx, inputs, output):
+    _, stats, *grads = output
+    ctx.mark_non_differentiable(stats, *grads)
+    ctx.save_for_backward(*grads)
+    ctx.need = inputs[-1]
+
+
+def _autograd_backward(ctx, grad_loss, *_):
+    scaled = [
+        (grad_loss * grad).to(grad.dtype) if need else None
+        for need, grad in zip(ctx.need, ctx.saved_tensors, strict=True)
+    ]
+    return scaled[0], scaled[1], None, scaled[2], *[None] * 15
+
+
+torch.library.register_autograd("videostr::linear_policy_loss", _autograd_backward, setup_context=_setup_context)

@@ -1,0 +1,44 @@
+"""logprob_rows: rows of logits -> log-prob of the target, entropy, logsumexp; and the way back, in place.
+
+What linear_logprob and linear_policy_loss do between their matrix products; not public, as whole logits are what the
+package is there to avoid. Formulas: `linear_logprob`.
+"""
+
+import torch
+
+from . import reference
+from ._library import any_device
+from .reference import wide_dtype
+
+
+@torch.library.register_fake("videostr::logprob_rows")
+def _fake(logits, target, bias, temperature, softcap):
+    row = logits.new_empty(logits.shape[0], dtype=wide_dtype(logits.dtype))
+    return row, torch.empty_like(row), torch.empty_like(row)
+
+
+@torch.library.register_fake("videostr::logprob_rows_backward_")
+def _fake_backward(logits, *_):
+    return None
+
+
+@any_device("logprob_rows")
+def _torch_forward(logits, target, bias, temperature, softcap):
+    z = reference.scale_logits(logits, bias, temperature, softcap)
+    lse = torch.logsumexp(z, dim=-1)
+    logp = z - lse[:, None]
+    entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
+    return logp.gather(1, target[:, None]).squeeze(1), entropy, lse
+
+
+@any_device("logprob_rows_backward_")
+def _torch_backward(logits, grad_logprob, grad_entropy, target, bias, entropy, lse, temperature, softcap):
+    z = reference.scale_logits(logits, bias, temperature, softcap)
+    excluded = z == -torch.inf
+    logp = z - lse[:, None]
+    g, h = grad_logprob[:, None], grad_entropy[:, None]
+    dz = -logp.exp() * (g + h * (logp.masked_fill(excluded, 0.0) + entropy[:, None]))
+    dz.scatter_add_(1, target[:, None], g)
+    if softcap is not None:
+        dz = dz * (1 - (z.masked_fill(excluded, 0.0) * (temperature / softcap)).square())
+    logits.copy_((dz / temperature).masked_fill(excluded, 0.0))
