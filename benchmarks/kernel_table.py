@@ -89,9 +89,31 @@ def _group_advantage(dtype: str, divisible: tuple[str, ...], load_bytes: int, st
     )
 
 
+def _logprob_rows(backward: bool) -> tuple[TritonVariant, ...]:
+    """Rows begin at multiples of 16 bytes where V is a multiple of 16, as that of every model is."""
+    rows = ("grad_logprob_ptr", "grad_entropy_ptr", "entropy_ptr", "lse_ptr", "bias_ptr")
+    rows = rows if backward else ("logprob_ptr", "entropy_ptr", "lse_ptr", "bias_ptr")
+    return tuple(
+        TritonVariant(
+            types={"logits_ptr": f"*{dtype}", "target_ptr": "*i64", "V": "i32"} | dict.fromkeys(rows, f"*{wide}"),
+            constexprs={"INV_T": (1.25,), "CAP": (0.0, 30.0), "HAS_BIAS": (False, True), "BLOCK": (4096,)},
+            divisible=divisible,
+            options={"num_warps": 8},
+            load_bytes=16 if divisible else size,
+            store_bytes=(16 if divisible else size) if backward else 0,
+        )
+        for dtype, wide, size in (("fp32", "fp32", 4), ("bf16", "fp32", 2), ("fp16", "fp32", 2), ("fp64", "fp64", 8))
+        for divisible in (("V",), ())
+    )
+
+
 TABLE: tuple[CudaKernel | TritonKernel, ...] = (
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "matched_kernel", threads=256, variants=_OVERLAPS),
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "pairwise_kernel", threads=256, variants=_OVERLAPS),
+    TritonKernel("logprob_rows", "logprob_rows", "logprob_rows_kernel", variants=_logprob_rows(backward=False)),
+    TritonKernel(
+        "logprob_rows_backward_", "logprob_rows", "logprob_rows_backward_kernel", variants=_logprob_rows(backward=True)
+    ),
     TritonKernel(
         "group_advantage",
         "group_advantage",

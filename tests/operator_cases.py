@@ -69,7 +69,55 @@ def pair_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
         yield f"{rows} x {columns} {kind}", (pred, target, kind)
 
 
+def logit_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    wide = torch.promote_types(dtype, torch.float32)
+    for rows, vocabulary in ((0, 5), (1, 1), (3, 17), (5, 300), (2, 64)):
+        generator = torch.Generator().manual_seed(rows)
+        logits = torch.randn(rows, vocabulary, generator=generator, dtype=torch.float64).mul(3).to(dtype)
+        target = torch.randint(0, vocabulary, (rows,), generator=generator)
+        bias = torch.randn(vocabulary, generator=generator, dtype=torch.float64).to(wide)
+        if vocabulary > 100:
+            bias[:90] = -torch.inf  # whole blocks of excluded ids, at the beginning
+            target = target.clamp(min=95)
+            if rows > 4:
+                logits[0] -= 20  # all-negative
+        for name, arguments in (
+            ("plain", (None, 1.0, None)),
+            ("bias", (bias, 0.7, None)),
+            ("soft-cap", (bias, 1.3, 4.0)),
+        ):
+            yield f"{rows} x {vocabulary} {name}", (logits.clone(), target, *arguments)
+
+
+def logit_gradient_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    for name, (logits, target, *head) in logit_cases(dtype):
+        generator = torch.Generator().manual_seed(7)
+        wide = torch.promote_types(dtype, torch.float32)
+        g, h = torch.randn(2, logits.shape[0], generator=generator, dtype=torch.float64).to(wide)
+        _, entropy, lse = (x.to(wide) for x in logprob_rows(logits.double(), target, *_double(head)))
+        yield name, (logits, g, h, target, head[0], entropy, lse, *head[1:])
+
+
+def logprob_rows(logits: Tensor, target: Tensor, bias, temperature, softcap) -> tuple[Tensor, ...]:
+    z = reference.scale_logits(logits, bias, temperature, softcap)
+    logp = torch.log_softmax(z, -1)
+    entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
+    return logp.gather(1, target[:, None])[:, 0], entropy, torch.logsumexp(z, -1)
+
+
+def logit_gradient(logits, g, h, target, bias, _entropy, _lse, temperature, softcap) -> tuple[Tensor]:
+    leaf = logits.clone().requires_grad_()
+    logprob, entropy, _ = logprob_rows(leaf, target, bias, temperature, softcap)
+    return torch.autograd.grad((logprob * g).sum() + (entropy * h).sum(), leaf)
+
+
+def _double(values):
+    return [x.double() if isinstance(x, Tensor) else x for x in values]
+
+
 OPERATORS = {
+    "logprob_rows": Operator(logprob_rows, logit_cases),
+    "logprob_rows_backward_": Operator(logit_gradient, logit_gradient_cases),
     "group_advantage": Operator(
         lambda reward, group, groups, scale, eps, min_std, task: tuple(
             reference.group_advantage(reward, group, scale, eps, min_std, task, groups)

@@ -23,6 +23,7 @@ OPTIONAL = {
 }
 OPERATORS = (
     "linear_logprob",
+    "linear_policy_loss",
     "group_advantage",
     "policy_loss",
     "temporal_iou",
@@ -111,6 +112,9 @@ def _built(problems: list[str]) -> dict:
 
 def _kernels(name: str) -> dict:
     import torch
+
+    # Matrix products by torch around a kernel for the rows of logits.
+    name = {"linear_logprob": "logprob_rows", "linear_policy_loss": "logprob_rows"}.get(name, name)
 
     def use(key: str) -> str:
         return "kernel" if torch._C._dispatch_has_kernel_for_dispatch_key(f"videostr::{name}", key) else "torch"

@@ -8,14 +8,13 @@ import pytest
 from benchmarks import run
 
 COLUMNS = "operator provider version mode shape metric unit median p20 p80 bytes flops error device threads".split()
+NAMES = ("group_advantage", "linear_policy_loss", "temporal_iou")
 
 
 @pytest.fixture
 def rows(tmp_path):
-    assert run.main(["group_advantage", "temporal_iou", "--quick", "--out", str(tmp_path)]) == 0
-    return {
-        name: list(csv.DictReader((tmp_path / f"{name}.csv").open())) for name in ("group_advantage", "temporal_iou")
-    }
+    assert run.main([*NAMES, "--quick", "--out", str(tmp_path)]) == 0
+    return {name: list(csv.DictReader((tmp_path / f"{name}.csv").open())) for name in NAMES}
 
 
 @pytest.mark.slow
@@ -25,9 +24,9 @@ def test_rows_of_every_provider(rows, tmp_path):
         assert {row["operator"] for row in table} == {name}
         assert {row["metric"] for row in table} == {"time", "peak_memory"}
         providers = {row["provider"] for row in table}
-        assert "videostr" in providers and "torch" in providers
+        assert "videostr" in providers and any(provider.startswith("torch") for provider in providers)
         for row in table:
-            assert float(row["error"]) < 1e-5
+            assert float(row["error"]) < (0.02 if row["mode"] == "bfloat16" else 1e-5)
             assert int(row["bytes"]) > 0 and float(row["flops"]) > 0
             if row["metric"] == "time":
                 assert 0 < float(row["p20"]) <= float(row["median"]) <= float(row["p80"])

@@ -9,6 +9,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 DTYPES = (torch.float32, torch.float64)
+HALVES = (torch.bfloat16, torch.float16)
 
 
 def on_device(arguments):
@@ -16,7 +17,9 @@ def on_device(arguments):
 
 
 def run(name, arguments):
-    outputs = getattr(torch.ops.videostr, name)(*on_device(arguments))
+    arguments = on_device(arguments)
+    outputs = getattr(torch.ops.videostr, name)(*arguments)
+    outputs = arguments[0] if outputs is None else outputs  # in place
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
@@ -41,6 +44,14 @@ def test_against_the_reference(name, dtype):
             assert_close(run(name, arguments), truth(name, arguments), dtype)
         except AssertionError as error:
             raise AssertionError(f"{name}, {case}: {error}") from error
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("name", ("logprob_rows", "logprob_rows_backward_"))
+def test_half_precision_logits(name, dtype):
+    for _, arguments in OPERATORS[name].cases(dtype):
+        out = dtype if name.endswith("_") else torch.float32
+        assert_close(run(name, arguments), truth(name, arguments), out)
 
 
 def test_views_that_are_not_aligned():

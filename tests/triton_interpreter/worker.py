@@ -21,8 +21,13 @@ def start() -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def call(module: str, arguments: tuple, options: dict):
-    """The launcher of kernels/MODULE.py, which has the same name, on CPU tensors."""
+def call(module: str, name: str, arguments: tuple, options: dict) -> tuple:
+    """The launcher `name` of kernels/MODULE.py on CPU tensors; what works in place gives its first argument."""
     import importlib
 
-    return getattr(importlib.import_module(f"videostr.kernels.{module}"), module)(*arguments, **options)
+    import torch
+
+    # The tensors are shared with the process that asks.
+    arguments = [a.clone() if isinstance(a, torch.Tensor) else a for a in arguments]
+    outputs = getattr(importlib.import_module(f"videostr.kernels.{module}"), name)(*arguments, **options)
+    return tuple(arguments[:1]) if outputs is None else outputs

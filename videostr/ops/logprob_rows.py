@@ -7,7 +7,7 @@ package is there to avoid. Formulas: `linear_logprob`.
 import torch
 
 from . import reference
-from ._library import any_device
+from ._library import any_device, on_cuda
 from .reference import wide_dtype
 
 
@@ -42,3 +42,24 @@ def _torch_backward(logits, grad_logprob, grad_entropy, target, bias, entropy, l
     if softcap is not None:
         dz = dz * (1 - (z.masked_fill(excluded, 0.0) * (temperature / softcap)).square())
     logits.copy_((dz / temperature).masked_fill(excluded, 0.0))
+
+
+@on_cuda("logprob_rows")
+def _triton_forward(logits, target, bias, temperature, softcap):
+    from videostr.kernels.logprob_rows import logprob_rows  # imports triton, which only a GPU needs
+
+    return logprob_rows(logits.contiguous(), target.contiguous(), _dense(bias), temperature, softcap)
+
+
+@on_cuda("logprob_rows_backward_")
+def _triton_backward(logits, grad_logprob, grad_entropy, target, bias, entropy, lse, temperature, softcap):
+    from videostr.kernels.logprob_rows import logprob_rows_backward_
+
+    if not logits.is_contiguous():
+        raise ValueError("logits must be contiguous: they are overwritten")
+    rows = (x.contiguous() for x in (grad_logprob, grad_entropy, target))
+    logprob_rows_backward_(logits, *rows, _dense(bias), entropy.contiguous(), lse.contiguous(), temperature, softcap)
+
+
+def _dense(bias):
+    return None if bias is None else bias.contiguous()
