@@ -26,6 +26,11 @@ def linear_logprob(N: int, D: int, V: int, itemsize: int = 2) -> Cost:
     return Cost(2 * itemsize * (N * D + V * D) + N * (8 + 4 * 4), {"bf16_tensor": 6.0 * N * D * V}, None)
 
 
+def linear_policy_loss(N: int, D: int, V: int, itemsize: int = 2) -> Cost:
+    """As linear_logprob; of a token its id, old log-prob, advantage and weight come in, nothing goes out."""
+    return Cost(2 * itemsize * (N * D + V * D) + N * (8 + 3 * 4), {"bf16_tensor": 6.0 * N * D * V}, None)
+
+
 def group_advantage(N: int, B: int, itemsize: int = 4) -> Cost:
     """reward and id in, advantage out; a mean, a std and a flag a group. About 8 FLOPs an answer."""
     return Cost(N * (2 * itemsize + 8) + B * (2 * itemsize + 1), {"fp32": 8.0 * N}, 1)
@@ -55,6 +60,7 @@ def temporal_iou_sets(answers: int, pred: int, target: int, itemsize: int = 4) -
 # operator -> (cost, the shapes its table row and its benchmark are about)
 SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "linear_logprob": (linear_logprob, ({"N": 8192, "D": 4096, "V": 151_936}, {"N": 4096, "D": 3584, "V": 152_064})),
+    "linear_policy_loss": (linear_policy_loss, ({"N": 8192, "D": 4096, "V": 151_936},)),
     "group_advantage": (group_advantage, ({"N": 2048, "B": 256}, {"N": 65_536, "B": 4096})),
     "policy_loss": (policy_loss, ({"N": 2048, "L": 512},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),

@@ -1,4 +1,4 @@
-"""linear_policy_loss, forward and backward, against plain torch with whole logits, the two operators, and bare products.
+"""linear_policy_loss, forward and backward, against plain torch with whole logits and against two operators in a row.
 
 "three products" is no peer but the limit: the matrix products alone, by the same library, without a softmax.
 """
@@ -30,7 +30,7 @@ def shape(size: tuple[int, int, int]) -> str:
 
 
 def cost(mode: str, size: tuple[int, int, int]) -> costs.Cost:
-    return costs.linear_logprob(*size, itemsize=getattr(torch, mode).itemsize)
+    return costs.linear_policy_loss(*size, itemsize=getattr(torch, mode).itemsize)
 
 
 def providers(mode: str, size: tuple[int, int, int]) -> dict[str, str]:
