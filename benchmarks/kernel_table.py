@@ -90,13 +90,21 @@ def _group_advantage(dtype: str, divisible: tuple[str, ...], load_bytes: int, st
 
 
 def _logprob_rows(backward: bool) -> tuple[TritonVariant, ...]:
-    """Rows begin at multiples of 16 bytes where V is a multiple of 16, as that of every model is."""
+    """Rows begin at multiples of 16 bytes where V is a multiple of 16, as that of every model is.
+
+    What is not a model's usual case is compiled with everything on: it needs the most registers.
+    """
     rows = ("grad_logprob_ptr", "grad_entropy_ptr", "entropy_ptr", "lse_ptr", "bias_ptr")
     rows = rows if backward else ("logprob_ptr", "entropy_ptr", "lse_ptr", "bias_ptr")
     return tuple(
         TritonVariant(
             types={"logits_ptr": f"*{dtype}", "target_ptr": "*i64", "V": "i32"} | dict.fromkeys(rows, f"*{wide}"),
-            constexprs={"INV_T": (1.25,), "CAP": (0.0, 30.0), "HAS_BIAS": (False, True), "BLOCK": (4096,)},
+            constexprs={"INV_T": (1.25,), "BLOCK": (2048,)}
+            | (
+                {"CAP": (0.0, 30.0), "HAS_BIAS": (False, True)}
+                if divisible and dtype in ("fp32", "bf16")
+                else {"CAP": (30.0,), "HAS_BIAS": (True,)}
+            ),
             divisible=divisible,
             options={"num_warps": 8},
             load_bytes=16 if divisible else size,

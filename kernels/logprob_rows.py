@@ -120,7 +120,7 @@ def logprob_rows(
     bias: Tensor | None,
     temperature: float,
     softcap: float | None,
-    block: int = 4096,
+    block: int = 2048,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The operator `videostr::logprob_rows` on contiguous tensors of one device."""
     rows, vocabulary = logits.shape
@@ -143,7 +143,7 @@ def logprob_rows_backward_(
     lse: Tensor,
     temperature: float,
     softcap: float | None,
-    block: int = 4096,
+    block: int = 2048,
 ) -> None:
     """The operator `videostr::logprob_rows_backward_` on contiguous tensors of one device."""
     rows, vocabulary = logits.shape
