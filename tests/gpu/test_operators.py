@@ -51,7 +51,7 @@ def test_against_the_reference(name, dtype):
 def test_half_precision_logits(name, dtype):
     for _, arguments in OPERATORS[name].cases(dtype):
         out = dtype if name.endswith("_") else torch.float32
-        assert_close(run(name, arguments), truth(name, arguments), out)
+        assert_close(run(name, arguments), truth(name, arguments), out, roundings=1 if name.endswith("_") else 32)
 
 
 def test_views_that_are_not_aligned():

@@ -48,7 +48,7 @@ def score_samples(
     rank, world = accelerator.process_index, accelerator.num_processes
     part_path = path.with_name(f"{path.name}.part{rank}of{world}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+    batches = _batches(samples, batch_size)
     mine = list(range(len(batches)))[rank::world]
     # A killed call may have cut the samples into other batches.
     same = {index: [sample.id for sample in batches[index]] for index in mine}
@@ -89,14 +89,17 @@ def held_out_scores(
     Nothing is written. {} when no video can be read. All processes call it and get the same.
     """
     params = SamplingParams(greedy=True, max_new_tokens=max_new_tokens)
-    batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
-    mine = batches[accelerator.process_index :: accelerator.num_processes]
+    mine = _batches(samples, batch_size)[accelerator.process_index :: accelerator.num_processes]
     rows = [row for batch in mine for row in _score_batch(prompter, batch, reward, 1, params, seed, accelerator)]
     rows = gather_object(rows)
     if not rows:
         return {}
     metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
     return {name: metrics[name] for name in ("miou", "r1@0.5", "parse_rate")}
+
+
+def _batches(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
+    return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
 def _score_batch(

@@ -13,7 +13,7 @@ from . import reference
 from ._library import any_device, check_device, check_shape, check_tensor, readable
 from .linear_logprob import Gradients, check_head, chunks_of_logits, linear_logprob
 from .policy_loss import check_options, named_stats, policy_loss
-from .reference import STATS, wide_dtype
+from .reference import STATS, PolicyOptions, wide_dtype
 
 _SUMS, _MAXIMA = ("policy", "kl", "entropy", "tokens"), ("ratio_max", "mismatch_max")
 
@@ -31,16 +31,7 @@ def linear_policy_loss(
     bias: Tensor | None = None,
     temperature: float = 1.0,
     softcap: float | None = None,
-    loss_type: str = "bnpo",
-    ratio_level: str = "token",
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
-    kl_coef: float = 0.0,
-    kl_type: str = "k3",
-    kl_clamp: float | None = 10.0,
-    entropy_coef: float = 0.0,
-    importance_cap: float | None = None,
-    normalizer: float | None = None,
+    **options: str | float | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """`policy_loss` of `linear_logprob`, with the same formulas and options, in one operator.
 
@@ -67,18 +58,7 @@ def linear_policy_loss(
         TypeError, ValueError: an argument is not as above.
     """
     hidden_RD, weight_VD, target_R, bias = check_head(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
-    check_options(
-        loss_type,
-        ratio_level,
-        clip_low,
-        clip_high,
-        kl_coef,
-        kl_type,
-        kl_clamp,
-        entropy_coef,
-        importance_cap,
-        normalizer,
-    )
+    chosen = check_options(options, ref_logprob, hidden_RD, sampler_logprob)  # the entropy is made here
     check_tensor("mask", mask_NL, ndim=2)
     check_tensor("advantage", advantage_N, ndim=1, floating=True)
     check_shape("advantage", advantage_N, tuple(mask_NL.shape[:1]), "one an answer of the mask")
@@ -90,10 +70,6 @@ def linear_policy_loss(
     for name, value in {"mask": mask_NL, "advantage": advantage_N, **given}.items():
         if value is not None:
             check_device(name, value, hidden_RD.device, "hidden")
-    if kl_coef != 0 and ref_logprob is None:
-        raise ValueError(f"ref_logprob must be given where kl_coef is not 0, got None with kl_coef={kl_coef}")
-    if importance_cap is not None and sampler_logprob is None:
-        raise ValueError("sampler_logprob must be given with importance_cap, got None")
     mask_NL = mask_NL.bool()
     if readable(mask_NL) and int(mask_NL.sum()) != hidden_RD.shape[0]:
         raise ValueError(f"hidden must have a row a token of the mask ({int(mask_NL.sum())}), got {hidden_RD.shape[0]}")
@@ -101,7 +77,7 @@ def linear_policy_loss(
     place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
     wide = wide_dtype(hidden_RD.dtype)
 
-    if ratio_level == "sequence":
+    if chosen.ratio_level == "sequence":
         logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
 
         def padded(value_R: Tensor) -> Tensor:
@@ -116,16 +92,7 @@ def linear_policy_loss(
             ref_logprob,
             padded(entropy_R),
             sampler_logprob,
-            loss_type=loss_type,
-            ratio_level=ratio_level,
-            clip_low=clip_low,
-            clip_high=clip_high,
-            kl_coef=kl_coef,
-            kl_type=kl_type,
-            kl_clamp=kl_clamp,
-            entropy_coef=entropy_coef,
-            importance_cap=importance_cap,
-            normalizer=normalizer,
+            **options,
         )
 
     def at_tokens(value_NL: Tensor | None) -> Tensor | None:
@@ -142,21 +109,15 @@ def linear_policy_loss(
         bias,
         at_tokens(old_logprob),
         of_answers(advantage_N),
-        of_answers(reference.token_weights(mask_NL, loss_type, normalizer)),
+        of_answers(reference.token_weights(mask_NL, chosen.loss_type, chosen.normalizer)),
         at_tokens(ref_logprob),
         at_tokens(sampler_logprob),
         float(temperature),
         None if softcap is None else float(softcap),
-        float(clip_low),
-        float(clip_high),
-        float(kl_coef),
-        kl_type,
-        None if kl_clamp is None else float(kl_clamp),
-        float(entropy_coef),
-        None if importance_cap is None else float(importance_cap),
+        *chosen[2:9],
         need,
     )
-    return loss, named_stats(stats, ref_logprob, stats, sampler_logprob, importance_cap)
+    return loss, named_stats(stats, ref_logprob, stats, sampler_logprob, chosen)
 
 
 @torch.library.register_fake("videostr::linear_policy_loss")
@@ -185,17 +146,12 @@ def _any_device(
     sampler_logprob,
     temperature,
     softcap,
-    clip_low,
-    clip_high,
-    kl_coef,
-    kl_type,
-    kl_clamp,
-    entropy_coef,
-    importance_cap,
-    need,
+    *options_and_need,
 ):
+    *options, need = options_and_need
+    options = PolicyOptions("", "token", *options)  # the weights say which loss it is
     every_hidden, kept = hidden, None
-    if kl_coef == 0 and entropy_coef == 0:
+    if options.kl_coef == 0 and options.entropy_coef == 0:
         kept = advantage.nonzero().flatten()
 
         def keep(value):
@@ -223,14 +179,7 @@ def _any_device(
             column(ref_logprob),
             entropy[:, None],
             column(sampler_logprob),
-            "token",
-            clip_low,
-            clip_high,
-            kl_coef,
-            kl_type,
-            kl_clamp,
-            entropy_coef,
-            importance_cap,
+            *options[1:9],
         )
         losses.append(loss)
         stats.append(numbers)
@@ -266,10 +215,7 @@ def _setup_context(ctx, inputs, output):
 
 
 def _autograd_backward(ctx, grad_loss, *_):
-    scaled = [
-        (grad_loss * grad).to(grad.dtype) if need else None
-        for need, grad in zip(ctx.need, ctx.saved_tensors, strict=True)
-    ]
+    scaled = [grad_loss * grad if need else None for need, grad in zip(ctx.need, ctx.saved_tensors, strict=True)]
     return scaled[0], scaled[1], None, scaled[2], *[None] * 15
 
 

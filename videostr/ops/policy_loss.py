@@ -5,7 +5,7 @@ from torch import Tensor
 
 from . import reference
 from ._library import any_device, check_choice, check_device, check_number, check_shape, check_tensor
-from .reference import STATS, wide_dtype
+from .reference import STATS, PolicyOptions, wide_dtype
 
 LOSS_TYPES = ("bnpo", "grpo", "dr_grpo", "dapo")
 RATIO_LEVELS = ("token", "sequence")
@@ -20,17 +20,7 @@ def policy_loss(
     ref_logprob: Tensor | None = None,
     entropy: Tensor | None = None,
     sampler_logprob: Tensor | None = None,
-    *,
-    loss_type: str = "bnpo",
-    ratio_level: str = "token",
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
-    kl_coef: float = 0.0,
-    kl_type: str = "k3",
-    kl_clamp: float | None = 10.0,
-    entropy_coef: float = 0.0,
-    importance_cap: float | None = None,
-    normalizer: float | None = None,
+    **options: str | float | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Clipped policy loss of N answers of at most L tokens.
 
@@ -58,8 +48,10 @@ def policy_loss(
         ref_logprob: (N, L) of the reference policy; needed where kl_coef > 0, else only measured.
         entropy: (N, L) of the policy, in nats; its gradient goes back too. Needed where entropy_coef is not 0.
         sampler_logprob: (N, L) as the sampler reported them; the importance weight is a constant, without gradient.
-        importance_cap: > 0; None measures the mismatch and weighs nothing.
-        clip_low, clip_high: >= 0. kl_clamp: > 0, or None for none. normalizer: > 0, for dr_grpo and dapo only.
+        options, by name (defaults: `reference.PolicyOptions`): loss_type "bnpo"; ratio_level "token"; clip_low and
+            clip_high 0.2, >= 0; kl_coef 0, >= 0; kl_type "k3"; kl_clamp 10, > 0 or None for none; entropy_coef 0;
+            importance_cap > 0, or None (the default) to measure the mismatch and weigh nothing; normalizer > 0, for
+            dr_grpo and dapo only.
 
     Returns:
         (loss, stats): 0-d float32 (float64 for float64), differentiable once in logprob and entropy; and a dict of
@@ -87,24 +79,7 @@ def policy_loss(
             check_shape(name, value, shape, "as logprob")
             check_device(name, value, device, "logprob")
     check_device("advantage", advantage_N, device, "logprob")
-    check_options(
-        loss_type,
-        ratio_level,
-        clip_low,
-        clip_high,
-        kl_coef,
-        kl_type,
-        kl_clamp,
-        entropy_coef,
-        importance_cap,
-        normalizer,
-    )
-    if kl_coef != 0 and ref_logprob is None:
-        raise ValueError(f"ref_logprob must be given where kl_coef is not 0, got None with kl_coef={kl_coef}")
-    if entropy_coef != 0 and entropy is None:
-        raise ValueError(f"entropy must be given where entropy_coef is not 0, got None with {entropy_coef=}")
-    if importance_cap is not None and sampler_logprob is None:
-        raise ValueError("sampler_logprob must be given with importance_cap, got None")
+    options = check_options(options, ref_logprob, entropy, sampler_logprob)
 
     dtype = wide_dtype(logprob_NL.dtype)
     loss, stats, _, _ = torch.ops.videostr.policy_loss(
@@ -112,46 +87,56 @@ def policy_loss(
         old_logprob_NL.detach().to(dtype),
         advantage_N.detach().to(dtype),
         mask_NL.bool(),
-        reference.token_weights(mask_NL, loss_type, normalizer).to(dtype),
+        reference.token_weights(mask_NL, options.loss_type, options.normalizer).to(dtype),
         None if ref_logprob is None else ref_logprob.detach().to(dtype),
         None if entropy is None else entropy.to(dtype),
         None if sampler_logprob is None else sampler_logprob.detach().to(dtype),
-        ratio_level,
-        float(clip_low),
-        float(clip_high),
-        float(kl_coef),
-        kl_type,
-        None if kl_clamp is None else float(kl_clamp),
-        float(entropy_coef),
-        None if importance_cap is None else float(importance_cap),
+        *options[1:9],
     )
-    return loss, named_stats(stats, ref_logprob, entropy, sampler_logprob, importance_cap)
+    return loss, named_stats(stats, ref_logprob, entropy, sampler_logprob, options)
 
 
 def check_options(
-    loss_type, ratio_level, clip_low, clip_high, kl_coef, kl_type, kl_clamp, entropy_coef, importance_cap, normalizer
-) -> None:
-    """Raise what `policy_loss` raises for its options."""
-    check_choice("loss_type", loss_type, LOSS_TYPES)
-    check_choice("ratio_level", ratio_level, RATIO_LEVELS)
-    check_choice("kl_type", kl_type, KL_TYPES)
-    check_number("clip_low", clip_low, at_least=0)
-    check_number("clip_high", clip_high, at_least=0)
-    check_number("kl_coef", kl_coef, at_least=0)
-    check_number("entropy_coef", entropy_coef)
-    for name, value in (("kl_clamp", kl_clamp), ("importance_cap", importance_cap), ("normalizer", normalizer)):
-        if value is not None:
-            check_number(name, value, above=0)
-    if (normalizer is None) == (loss_type in ("dr_grpo", "dapo")):
-        raise ValueError(f"normalizer must be given for dr_grpo and dapo only, got {normalizer} with {loss_type}")
+    options: dict, ref_logprob: Tensor | None, entropy: Tensor | None, sampler_logprob: Tensor | None
+) -> PolicyOptions:
+    """The options with their defaults. Raises for one that is wrong or whose input is missing."""
+    if unknown := options.keys() - PolicyOptions._fields:
+        raise TypeError(f"unknown option {min(unknown)!r}; there are {', '.join(PolicyOptions._fields)}")
+    options = PolicyOptions(**options)
+    check_choice("loss_type", options.loss_type, LOSS_TYPES)
+    check_choice("ratio_level", options.ratio_level, RATIO_LEVELS)
+    check_choice("kl_type", options.kl_type, KL_TYPES)
+    for name in ("clip_low", "clip_high", "kl_coef"):
+        check_number(name, getattr(options, name), at_least=0)
+    check_number("entropy_coef", options.entropy_coef)
+    for name in ("kl_clamp", "importance_cap", "normalizer"):
+        if getattr(options, name) is not None:
+            check_number(name, getattr(options, name), above=0)
+    if options.kl_coef != 0 and ref_logprob is None:
+        raise ValueError(f"ref_logprob must be given where kl_coef is not 0, got None with kl_coef={options.kl_coef}")
+    if options.entropy_coef != 0 and entropy is None:
+        raise ValueError(f"entropy must be given where entropy_coef is not 0, got None with {options.entropy_coef}")
+    if options.importance_cap is not None and sampler_logprob is None:
+        raise ValueError("sampler_logprob must be given with importance_cap, got None")
+    if (options.normalizer is None) == (options.loss_type in ("dr_grpo", "dapo")):
+        raise ValueError(
+            f"normalizer must be given for dr_grpo and dapo only, got {options.normalizer} with {options.loss_type}"
+        )
+    return PolicyOptions(*(x if x is None or isinstance(x, str) else float(x) for x in options))
 
 
-def named_stats(stats: Tensor, ref_logprob, entropy, sampler_logprob, importance_cap) -> dict[str, Tensor]:
+def named_stats(
+    stats: Tensor,
+    ref_logprob: Tensor | None,
+    entropy: Tensor | None,
+    sampler_logprob: Tensor | None,
+    options: PolicyOptions,
+) -> dict[str, Tensor]:
     """The operator's statistics by name, without those for which there was no input."""
     absent = {
         "kl": ref_logprob is None,
         "entropy": entropy is None,
-        "importance_mean": importance_cap is None,
+        "importance_mean": options.importance_cap is None,
         "mismatch_mean": sampler_logprob is None,
         "mismatch_max": sampler_logprob is None,
     }
@@ -169,43 +154,10 @@ def _fake(logprob, old_logprob, advantage, mask, weight, ref_logprob, entropy, *
 
 
 @any_device("policy_loss")
-def _torch(
-    logprob,
-    old_logprob,
-    advantage,
-    mask,
-    weight,
-    ref_logprob,
-    entropy,
-    sampler_logprob,
-    ratio_level,
-    clip_low,
-    clip_high,
-    kl_coef,
-    kl_type,
-    kl_clamp,
-    entropy_coef,
-    importance_cap,
-):
+def _torch(logprob, old_logprob, advantage, mask, weight, ref_logprob, entropy, sampler_logprob, *options):
     def loss_of(logprob, entropy):
-        return reference.weighted_policy_loss(
-            logprob,
-            old_logprob,
-            advantage,
-            mask,
-            weight,
-            ref_logprob,
-            entropy,
-            sampler_logprob,
-            ratio_level=ratio_level,
-            clip_low=clip_low,
-            clip_high=clip_high,
-            kl_coef=kl_coef,
-            kl_type=kl_type,
-            kl_clamp=kl_clamp,
-            entropy_coef=entropy_coef,
-            importance_cap=importance_cap,
-        )
+        inputs = (logprob, old_logprob, advantage, mask, weight, ref_logprob, entropy, sampler_logprob)
+        return reference.weighted_policy_loss(*inputs, PolicyOptions("", *options))  # the weights say which loss it is
 
     # func.grad brings its own autograd, which an operator's kernel otherwise runs below
     wanted = (0,) if entropy is None else (0, 1)

@@ -122,6 +122,21 @@ def _spread(reward_G: Tensor) -> Tensor:
     return reward_G.std(unbiased=True)
 
 
+class PolicyOptions(NamedTuple):
+    """Options of the policy loss, in the order in which the operators take them; `ops.policy_loss` explains them."""
+
+    loss_type: str = "bnpo"
+    ratio_level: str = "token"
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    kl_coef: float = 0.0
+    kl_type: str = "k3"
+    kl_clamp: float | None = 10.0
+    entropy_coef: float = 0.0
+    importance_cap: float | None = None
+    normalizer: float | None = None
+
+
 def policy_loss(
     logprob_NL: Tensor,
     old_logprob_NL: Tensor,
@@ -130,35 +145,12 @@ def policy_loss(
     ref_logprob: Tensor | None = None,
     entropy: Tensor | None = None,
     sampler_logprob: Tensor | None = None,
-    *,
-    loss_type: str = "bnpo",
-    ratio_level: str = "token",
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
-    kl_coef: float = 0.0,
-    kl_type: str = "k3",
-    kl_clamp: float | None = 10.0,
-    entropy_coef: float = 0.0,
-    importance_cap: float | None = None,
-    normalizer: float | None = None,
+    **options,
 ) -> tuple[Tensor, dict[str, Tensor]]:
+    options = PolicyOptions(**options)
+    weight_N = token_weights(mask_NL, options.loss_type, options.normalizer).to(logprob_NL.dtype)
     return weighted_policy_loss(
-        logprob_NL,
-        old_logprob_NL,
-        advantage_N,
-        mask_NL,
-        token_weights(mask_NL, loss_type, normalizer).to(logprob_NL.dtype),
-        ref_logprob,
-        entropy,
-        sampler_logprob,
-        ratio_level=ratio_level,
-        clip_low=clip_low,
-        clip_high=clip_high,
-        kl_coef=kl_coef,
-        kl_type=kl_type,
-        kl_clamp=kl_clamp,
-        entropy_coef=entropy_coef,
-        importance_cap=importance_cap,
+        logprob_NL, old_logprob_NL, advantage_N, mask_NL, weight_N, ref_logprob, entropy, sampler_logprob, options
     )
 
 
@@ -171,15 +163,7 @@ def weighted_policy_loss(
     ref_logprob: Tensor | None,
     entropy: Tensor | None,
     sampler_logprob: Tensor | None,
-    *,
-    ratio_level: str,
-    clip_low: float,
-    clip_high: float,
-    kl_coef: float,
-    kl_type: str,
-    kl_clamp: float | None,
-    entropy_coef: float,
-    importance_cap: float | None,
+    options: PolicyOptions,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """`policy_loss` with the weight of each of an answer's tokens given."""
     mask_NL = mask_NL.bool()
@@ -191,14 +175,14 @@ def weighted_policy_loss(
     weight_NL = weight_N[:, None] * mask_NL
     logprob_NL, old_logprob_NL = valid(logprob_NL), valid(old_logprob_NL)
     delta_NL = logprob_NL - old_logprob_NL
-    if ratio_level == "sequence":
+    if options.ratio_level == "sequence":
         mean_N = delta_NL.sum(1) / mask_NL.sum(1).clamp(min=1)
         log_ratio_NL = mean_N[:, None].expand_as(delta_NL)
     else:
         log_ratio_NL = delta_NL
     ratio_NL = log_ratio_NL.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp()
     advantage_NL = advantage_N[:, None]
-    clipped_NL = ratio_NL.clamp(1 - clip_low, 1 + clip_high)
+    clipped_NL = ratio_NL.clamp(1 - options.clip_low, 1 + options.clip_high)
     policy_NL = -torch.minimum(ratio_NL * advantage_NL, clipped_NL * advantage_NL)
 
     tokens = mask_NL.sum().to(logprob_NL.dtype)
@@ -209,8 +193,8 @@ def weighted_policy_loss(
     stats = {
         "ratio_mean": mean(ratio_NL),
         "ratio_max": valid(ratio_NL).amax() if ratio_NL.numel() else zero,
-        "clip_low_frac": mean(((ratio_NL < 1 - clip_low) & (advantage_NL < 0)).to(ratio_NL.dtype)),
-        "clip_high_frac": mean(((ratio_NL > 1 + clip_high) & (advantage_NL > 0)).to(ratio_NL.dtype)),
+        "clip_low_frac": mean(((ratio_NL < 1 - options.clip_low) & (advantage_NL < 0)).to(ratio_NL.dtype)),
+        "clip_high_frac": mean(((ratio_NL > 1 + options.clip_high) & (advantage_NL > 0)).to(ratio_NL.dtype)),
         "old_kl": mean(-delta_NL),
         "tokens": tokens,
     }
@@ -218,8 +202,10 @@ def weighted_policy_loss(
         gap_NL = old_logprob_NL - valid(sampler_logprob)
         stats["mismatch_mean"] = mean(gap_NL.abs())
         stats["mismatch_max"] = gap_NL.abs().amax() if gap_NL.numel() else zero
-        if importance_cap is not None:
-            importance_NL = gap_NL.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp().clamp(max=importance_cap).detach()
+        if options.importance_cap is not None:
+            importance_NL = (
+                gap_NL.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp().clamp(max=options.importance_cap).detach()
+            )
             policy_NL = policy_NL * importance_NL
             stats["importance_mean"] = mean(importance_NL)
 
@@ -227,14 +213,14 @@ def weighted_policy_loss(
     loss = policy
     stats["policy"] = policy
     if ref_logprob is not None:
-        kl_NL = kl_terms(logprob_NL, valid(ref_logprob), kl_type)
-        if kl_clamp is not None:
-            kl_NL = kl_NL.clamp(-kl_clamp, kl_clamp)
+        kl_NL = kl_terms(logprob_NL, valid(ref_logprob), options.kl_type)
+        if options.kl_clamp is not None:
+            kl_NL = kl_NL.clamp(-options.kl_clamp, options.kl_clamp)
         stats["kl"] = valid(kl_NL * weight_NL).sum()
-        loss = loss + kl_coef * stats["kl"]
+        loss = loss + options.kl_coef * stats["kl"]
     if entropy is not None:
         stats["entropy"] = (valid(entropy) * weight_NL).sum()
-        loss = loss - entropy_coef * stats["entropy"]
+        loss = loss - options.entropy_coef * stats["entropy"]
     return loss, {name: stats[name].detach() for name in STATS if name in stats}
 
 
