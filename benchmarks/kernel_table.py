@@ -115,12 +115,68 @@ def _logprob_rows(backward: bool) -> tuple[TritonVariant, ...]:
     )
 
 
+_LOSS_INPUTS = ("logprob_ptr", "old_ptr", "advantage_ptr", "weight_ptr", "ref_ptr", "entropy_ptr", "sampler_ptr")
+
+
+def _policy_loss(dtype: str, size: int, divisible: bool, **constexprs: tuple) -> TritonVariant:
+    """Bare, and with every input: what lies between needs no more registers."""
+    wide = dict.fromkeys((*_LOSS_INPUTS, "grad_logprob_ptr", "grad_entropy_ptr"), f"*{dtype}")
+    numbers = {
+        "LOW": 0.8,
+        "HIGH": 1.2,
+        "CAP": 3.0,
+        "SAPO_ABOVE": 1.0,
+        "SAPO_BELOW": 1.05,
+        "K_ABOVE": 2.0,
+        "K_BELOW": 3.0,
+    }
+    numbers |= {"LAMBDA_ABOVE": 3.0, "LAMBDA_BELOW": 2.0, "KL_COEF": 0.04, "KL_CLAMP": 10.0, "ENTROPY_COEF": 1e-3}
+    numbers |= {"IMPORTANCE_MIN": 0.5, "IMPORTANCE_MAX": 2.0, "TERMS": 9 if dtype == "fp32" else 18, "STATS": 14}
+    numbers |= {"KL_TYPE": 3, "ROWS": 1, "COLUMNS": 512}
+    return TritonVariant(
+        types={**wide, "mask_ptr": "*i1", "partial_ptr": "*fp64", "N": "i32", "L": "i32"},
+        constexprs={name: (value,) for name, value in numbers.items()} | constexprs,
+        divisible=("L",) if divisible else (),
+        load_bytes=16 if divisible else size,
+        store_bytes=16 if divisible else size,
+    )
+
+
+_BARE = {"HAS_REF": (False,), "HAS_ENTROPY": (False,), "HAS_SAMPLER": (False,), "IMPORTANCE": (0,)}
+_FULL = {"HAS_REF": (True,), "HAS_ENTROPY": (True,), "HAS_SAMPLER": (True,), "KL_BIAS_CORRECTION": (True,)}
+_BARE |= {"KL_BIAS_CORRECTION": (False,)}
+
 TABLE: tuple[CudaKernel | TritonKernel, ...] = (
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "matched_kernel", threads=256, variants=_OVERLAPS),
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "pairwise_kernel", threads=256, variants=_OVERLAPS),
     TritonKernel("logprob_rows", "logprob_rows", "logprob_rows_kernel", variants=_logprob_rows(backward=False)),
     TritonKernel(
         "logprob_rows_backward_", "logprob_rows", "logprob_rows_backward_kernel", variants=_logprob_rows(backward=True)
+    ),
+    TritonKernel(
+        "policy_loss",
+        "policy_loss",
+        "policy_loss_kernel",
+        variants=(
+            _policy_loss("fp32", 4, True, **_BARE, OBJECTIVE=(0,)),
+            _policy_loss("fp32", 4, True, **_FULL, OBJECTIVE=(0, 1, 2, 3), IMPORTANCE=(1, 4)),
+            _policy_loss("fp32", 4, True, **_FULL, OBJECTIVE=(4,), IMPORTANCE=(2,)),
+            _policy_loss("fp32", 4, False, **_FULL, OBJECTIVE=(0, 1), IMPORTANCE=(4,)),
+            _policy_loss("fp64", 8, True, **_FULL, OBJECTIVE=(0, 1), IMPORTANCE=(4,)),
+        ),
+    ),
+    TritonKernel(
+        "policy_loss",
+        "policy_loss",
+        "policy_loss_total_kernel",
+        variants=tuple(
+            TritonVariant(
+                types={"partial_ptr": "*fp64", "loss_ptr": f"*{dtype}", "stats_ptr": f"*{dtype}", "P": "i32"},
+                constexprs={"KL_COEF": (0.04,), "ENTROPY_COEF": (1e-3,), "STATS": (14,), "BLOCK": (64,)},
+                load_bytes=8,
+            )
+            for dtype in ("fp32", "fp64")
+        ),
     ),
     TritonKernel(
         "group_advantage",

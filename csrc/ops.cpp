@@ -1,6 +1,12 @@
 // Every operator's schema. Kernels: cpu/NAME.cpp here, other devices in Python (videostr/ops) or in cuda/NAME.cu.
 #include "common/stable.h"
 
+// reference.PolicyOptions, behind what the loss type makes of a token.
+#define POLICY_OPTIONS                                                                                          \
+  " str objective, float clip_low, float clip_high, float? ratio_cap, float[] sapo_temperature, float[] vespo_k," \
+  " float[] vespo_lambda, float kl_coef, str kl_type, float? kl_clamp, bool kl_bias_correction,"                 \
+  " float entropy_coef, str? importance, float importance_min, float importance_max"
+
 namespace {
 
 std::string build_info() {
@@ -43,22 +49,21 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor? task_reward) -> (Tensor advantage, Tensor mean, Tensor std, Tensor informative)");
 
   // hidden [R, D], weight [V, D], target [R], bias [V] as in linear_logprob; everything else [R], one a token, in the wide
-  // dtype. need: gradients of hidden, weight, bias; one that is not needed comes back empty ([0]).
+  // dtype. objective and what follows: as in policy_loss. need: gradients of hidden, weight, bias; one that is not needed
+  // comes back empty ([0]).
   m.def(
       "linear_policy_loss(Tensor hidden, Tensor weight, Tensor target, Tensor? bias, Tensor? old_logprob,"
       " Tensor advantage, Tensor token_weight, Tensor? ref_logprob, Tensor? sampler_logprob, float temperature,"
-      " float? softcap, float clip_low, float clip_high, float kl_coef, str kl_type, float? kl_clamp,"
-      " float entropy_coef, float? importance_cap, bool[] need)"
-      " -> (Tensor loss, Tensor stats, Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
+      " float? softcap, bool[] need," POLICY_OPTIONS
+      ") -> (Tensor loss, Tensor stats, Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
 
   // All of [N, L] but advantage and weight (of each of an answer's tokens in the loss) [N]; one floating dtype, mask bool.
   // stats: the order of reference.STATS.
   // The gradients of loss are made in the same pass; grad_entropy is empty ([0, 0]) without entropy.
   m.def(
       "policy_loss(Tensor logprob, Tensor old_logprob, Tensor advantage, Tensor mask, Tensor weight,"
-      " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob, str ratio_level, float clip_low,"
-      " float clip_high, float kl_coef, str kl_type, float? kl_clamp, float entropy_coef, float? importance_cap)"
-      " -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
+      " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob," POLICY_OPTIONS
+      ") -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
 
   // Intervals [..., 2], one dtype, float32 or float64.
   m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");

@@ -15,10 +15,12 @@ from videostr.ops import reference
 
 @dataclass(frozen=True)
 class Operator:
-    """truth: the arguments in float64 on the CPU -> outputs. cases: (name, arguments) of the operator's schema."""
+    """truth: the arguments in float64 on the CPU -> outputs. cases: (name, arguments) of the operator's schema.
+    roundings: how many of the dtype an output may be off by."""
 
     truth: Callable[..., tuple[Tensor, ...]]
     cases: Callable[[torch.dtype], Iterator[tuple[str, tuple]]]
+    roundings: float = 32
 
 
 def advantage_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
@@ -49,6 +51,68 @@ def wide_advantage_case(dtype: torch.dtype) -> tuple[str, tuple]:
     """More groups than a launch's second dimension holds; too many programs for an interpreter."""
     group = torch.arange(70_000)
     return "70,000 groups of one", (torch.rand(70_000, dtype=dtype), group, 70_000, "std", 1e-6, 0.0, None)
+
+
+LOSSES = {  # objective and the options that set it apart from `PolicyOptions`
+    "clip": ("clip", {}),
+    "everything": (
+        "clip",
+        {
+            "ratio_cap": 1.5,
+            "kl_coef": 0.3,
+            "kl_bias_correction": True,
+            "entropy_coef": 0.1,
+            "importance": "token_truncate",
+        },
+    ),
+    "k1": ("clip", {"kl_coef": 0.3, "kl_type": "k1", "kl_clamp": 0.4, "importance": "token_mask"}),
+    "k2": ("cispo", {"kl_coef": 0.3, "kl_type": "k2", "kl_clamp": None, "importance": "sequence_truncate"}),
+    "sequence": ("sequence", {"kl_coef": 0.2, "kl_bias_correction": True, "importance": "sequence_mask"}),
+    "sapo": ("sapo", {"sapo_temperature": (1.5, 2.0), "entropy_coef": -0.1}),
+    "vespo": ("vespo", {"vespo_k": (1.0, 2.0), "importance": "token_mask", "importance_min": 0.5}),
+}
+
+
+def loss_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    def case(name: str, answers: int, length: int, spread=0.3, given=True):
+        rng = torch.Generator().manual_seed(answers + length)
+        old, ref, sampler, entropy = (
+            torch.randn(answers, length, generator=rng, dtype=torch.float64) for _ in range(4)
+        )
+        logprob = -torch.rand(answers, length, generator=rng, dtype=torch.float64) * 3
+        mask = torch.rand(answers, length, generator=rng) < 0.7
+        mask[:1] = False  # an empty answer
+        near = [logprob, *(logprob + spread * x for x in (old, ref, sampler)), entropy.abs()]
+        logprob, old, ref, sampler, entropy = (x.to(dtype).masked_fill(~mask, torch.nan) for x in near)
+        advantage = torch.randn(answers, generator=rng, dtype=torch.float64).to(dtype)
+        weight = torch.rand(answers, generator=rng, dtype=torch.float64).to(dtype)
+        objective, options = LOSSES[name]
+        chosen = [list(x) if isinstance(x, tuple) else x for x in reference.PolicyOptions(**options)]
+        absent = () if given else (None, None, None)
+        extra = absent or (ref, entropy, sampler)
+        arguments = (logprob, old, advantage, mask, weight, *extra, objective, *chosen)
+        return f"{answers} x {length} {name}, spread {spread}{'' if given else ', alone'}", arguments
+
+    for name in LOSSES:
+        yield case(name, 5, 21)
+    for answers, length in ((0, 0), (0, 3), (2, 0), (1, 1), (70, 1), (3, 65)):
+        yield case("everything", answers, length)
+    yield case("clip", 4, 9, given=False)
+    for name in ("everything", "sequence"):
+        yield case(name, 4, 30, spread=12.0)  # past the limit on log-ratios
+
+
+def policy_loss_truth(*arguments) -> tuple[Tensor, ...]:
+    """Loss, statistics and gradients by autograd of the specification."""
+    arguments = list(arguments)
+    places = [0] if arguments[6] is None else [0, 6]
+    for place in places:
+        arguments[place] = arguments[place].clone().requires_grad_()
+    leaves = [arguments[place] for place in places]
+    loss, stats = reference.weighted_policy_loss(*arguments[:9], reference.PolicyOptions(*arguments[9:]))
+    grads = torch.autograd.grad(loss, leaves, materialize_grads=True, allow_unused=True)
+    packed = torch.stack([stats.get(name, loss.new_zeros(())) for name in reference.STATS])
+    return loss.detach(), packed.detach(), grads[0], grads[1] if len(grads) == 2 else loss.detach().new_empty((0, 0))
 
 
 def interval_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
@@ -124,6 +188,7 @@ OPERATORS = {
         ),
         advantage_cases,
     ),
+    "policy_loss": Operator(policy_loss_truth, loss_cases, roundings=128),  # e^20 magnifies those of its exponent
     "temporal_iou": Operator(lambda *a: (reference.temporal_iou(*a),), interval_cases),
     "temporal_iou_pairwise": Operator(lambda *a: (reference.temporal_iou_pairwise(*a),), pair_cases),
 }

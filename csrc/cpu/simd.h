@@ -4,12 +4,16 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define VIDEOSTR_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+// Levels, not `arch=haswell` and the like: those name Intel's processors, and everyone else's would get the default.
+#define VIDEOSTR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define VIDEOSTR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define VIDEOSTR_CLONES
 #endif
-#define VIDEOSTR_INLINE static inline __attribute__((always_inline))
+#define VIDEOSTR_ALWAYS __attribute__((always_inline))
+#define VIDEOSTR_INLINE static inline VIDEOSTR_ALWAYS
 
 namespace videostr {
 

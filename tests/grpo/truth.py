@@ -102,6 +102,10 @@ def update_loss(model, policy, reference, groups, old, c):
                     "grpo": 1 / len(logprob) / answers_of_update,
                     "dr_grpo": 1 / (answers_of_update * c.sampling.max_new_tokens),
                     "dapo": 1 / tokens_of_update,
+                    "cispo": 1 / tokens_of_update,
+                    "gspo": 1 / len(logprob) / answers_of_update,
+                    "sapo": 1 / len(logprob) / answers_of_update,
+                    "luspo": 1 / answers_of_update,
                 }[c.loss.loss_type]
                 parts["policy"] = parts["policy"] + weight * policy_L.sum()
                 parts["entropy"] = parts["entropy"] + weight * entropy.sum()
@@ -119,13 +123,19 @@ def update_loss(model, policy, reference, groups, old, c):
 
 def token_losses(logprob, old, advantage, sampler, c):
     gap = logprob - old
-    if c.ratio_level == "sequence":
+    if c.loss_type in ("gspo", "luspo"):
         gap = gap.mean().expand_as(gap)
     ratio = gap.exp()
+    if c.loss_type == "cispo":
+        return -torch.where(ratio > 1 + c.clip_high, 1 + c.clip_high, ratio).detach() * advantage * logprob
+    if c.loss_type == "sapo":
+        t = c.sapo_temperature[0] if advantage > 0 else c.sapo_temperature[1]
+        return -4 / t / (1 + (t - t * ratio).exp()) * advantage
     clipped = torch.where(
         ratio > 1 + c.clip_high, 1 + c.clip_high, torch.where(ratio < 1 - c.clip_low, 1 - c.clip_low, ratio)
     )
     gain = torch.minimum(ratio * advantage, clipped * advantage)
-    if c.importance_cap is not None:
-        gain = gain * (old - sampler).exp().clamp(max=c.importance_cap)
+    if c.importance is not None:
+        weight = {"token": old - sampler, "sequence": (old - sampler).sum()}[c.importance.split("_")[0]].exp()
+        gain = gain * weight.clamp(max=c.importance_max)
     return -gain

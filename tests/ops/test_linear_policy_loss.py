@@ -18,8 +18,12 @@ OPTIONS = {
     "grpo": {"loss_type": "grpo", "kl_coef": 0.3, "kl_type": "k1", "entropy_coef": 0.1},
     "dr_grpo": {"loss_type": "dr_grpo", "normalizer": 9.0, "kl_coef": 0.2, "kl_type": "k2"},
     "dapo": {"loss_type": "dapo", "normalizer": 40.0, "clip_low": 0.05, "clip_high": 0.1},
-    "importance": {"importance_cap": 1.1, "entropy_coef": -0.2},
-    "sequence": {"loss_type": "grpo", "ratio_level": "sequence", "clip_low": 0.01, "kl_coef": 0.1, "entropy_coef": 0.1},
+    "importance": {"importance": "token_truncate", "importance_max": 1.1, "entropy_coef": -0.2},
+    "cispo": {"loss_type": "cispo", "normalizer": 40.0, "kl_coef": 0.1, "kl_bias_correction": True},
+    "sapo": {"loss_type": "sapo", "sapo_temperature": (1.5, 2.0), "entropy_coef": 0.1},
+    "gspo": {"loss_type": "gspo", "clip_low": 0.01, "kl_coef": 0.1, "entropy_coef": 0.1},
+    "vespo": {"loss_type": "vespo", "normalizer": 40.0, "importance": "token_mask"},
+    "importance of sequences": {"importance": "sequence_truncate", "importance_max": 1.5},
     "softcap": {"softcap": 2.0, "temperature": 0.7, "entropy_coef": 0.1},
 }
 
@@ -72,6 +76,7 @@ def test_against_the_reference(monkeypatch, name, first, chunk):
         torch.testing.assert_close(mine, true)
     assert stats.keys() == true_stats.keys()
     if name not in ("plain", "dapo"):  # which leave tokens out
+        assert stats["ess"] > 0
         for key, value in true_stats.items():
             torch.testing.assert_close(stats[key], value, msg=key)
 
@@ -169,8 +174,8 @@ GOOD = {
         ({"mask_NL": torch.ones(2)}, ValueError, "mask must have 2 dimension"),
         ({"old_logprob": torch.zeros(1, 2)}, ValueError, r"old_logprob must have shape \(1, 3\)"),
         ({"kl_coef": 0.1}, ValueError, "ref_logprob must be given"),
-        ({"importance_cap": 2.0}, ValueError, "sampler_logprob must be given"),
-        ({"loss_type": "dapo"}, ValueError, "normalizer must be given for dr_grpo and dapo only"),
+        ({"importance": "token_mask"}, ValueError, "sampler_logprob must be given"),
+        ({"loss_type": "dapo"}, ValueError, "normalizer must be given for dr_grpo, dapo, cispo, vespo only"),
         ({"temperature": 0.0}, ValueError, "temperature must be a finite number > 0"),
         ({"target_R": torch.tensor([0, 5])}, ValueError, r"ids in \[0, 5\), got 5"),
     ],

@@ -122,7 +122,7 @@ def test_sequence_ratio():
     # mean of (0.3, -0.1, 0.1) = 0.1; the clip is on exp(0.1), and each token gets a third of the slope
     logprob = rows([0.3, -0.1, 0.1, 9.0]).requires_grad_()
     mask = torch.tensor([[True, True, True, False]])
-    loss, stats = ops.policy_loss(logprob, rows([0.0] * 4), rows(2.0), mask, ratio_level="sequence")
+    loss, stats = ops.policy_loss(logprob, rows([0.0] * 4), rows(2.0), mask, loss_type="gspo")
     loss.backward()
     assert loss.item() == pytest.approx(-2 * math.exp(0.1))
     torch.testing.assert_close(logprob.grad, rows([-2 * math.exp(0.1) / 3] * 3 + [0.0]))
@@ -132,7 +132,9 @@ def test_sequence_ratio():
 def test_importance_weight_is_truncated_and_constant():
     old, sampler = rows([-1.0, -1.0]), rows([-1.0 - math.log(1.5), -1.0 - math.log(4.0)])
     logprob = old.clone().requires_grad_()
-    loss, stats = ops.policy_loss(logprob, old, rows(1.0), ones(1, 2), sampler_logprob=sampler, importance_cap=2.0)
+    loss, stats = ops.policy_loss(
+        logprob, old, rows(1.0), ones(1, 2), sampler_logprob=sampler, importance="token_truncate"
+    )
     loss.backward()
     assert loss.item() == pytest.approx(-(1.5 + 2.0) / 2)
     torch.testing.assert_close(logprob.grad, rows([-0.75, -1.0]))
@@ -141,6 +143,103 @@ def test_importance_weight_is_truncated_and_constant():
     measured, stats = ops.policy_loss(logprob, old, rows(1.0), ones(1, 2), sampler_logprob=sampler)
     assert measured.item() == pytest.approx(-1.0) and "importance_mean" not in stats
     assert stats["mismatch_mean"].item() == pytest.approx(math.log(6.0) / 2)
+
+
+@pytest.mark.parametrize(
+    "importance,weights",  # each token's p_old / p_sampler is 1.5 and 0.4, the answer's 0.6
+    [
+        ("token_truncate", (1.2, 0.5)),
+        ("token_mask", (0.0, 0.0)),
+        ("sequence_truncate", (0.6, 0.6)),
+        ("sequence_mask", (0.6, 0.6)),
+    ],
+)
+def test_importance(importance, weights):
+    old = rows([-1.0, -1.0])
+    sampler = old - rows([math.log(1.5), math.log(0.4)])
+    logprob = old.clone().requires_grad_()
+    loss, stats = ops.policy_loss(
+        logprob,
+        old,
+        rows(1.0),
+        ones(1, 2),
+        sampler_logprob=sampler,
+        importance=importance,
+        importance_min=0.5,
+        importance_max=1.2,
+    )
+    loss.backward()
+    assert loss.item() == pytest.approx(-sum(weights) / 2)
+    torch.testing.assert_close(logprob.grad, -rows(weights) / 2)
+    assert stats["importance_mean"].item() == pytest.approx(sum(weights) / 2)
+
+
+@pytest.mark.parametrize(
+    "ratio,advantage,loss,slope",
+    [  # ratio_cap holds what the clip lets pass: a ratio that rose while it should fall
+        (1.5, -2.0, 3.0, 3.0),
+        (4.0, -2.0, 6.0, 0.0),
+        (4.0, 2.0, -2.4, 0.0),
+        (0.5, 2.0, -1.0, -1.0),
+    ],
+)
+def test_two_sided_clip(ratio, advantage, loss, slope):
+    logprob = rows([math.log(ratio) - 1]).requires_grad_()
+    value, _ = ops.policy_loss(logprob, rows([-1.0]), rows(advantage), ones(1, 1), ratio_cap=3.0)
+    value.backward()
+    assert value.item() == pytest.approx(loss)
+    assert logprob.grad.item() == pytest.approx(slope, abs=1e-12)
+
+
+@pytest.mark.parametrize("ratio,constant", [(0.5, 0.5), (1.5, 1.5), (9.0, 3.0)])
+def test_cispo_clips_the_weight_not_the_gradient(ratio, constant):
+    logprob = rows([math.log(ratio) - 1]).requires_grad_()
+    value, _ = ops.policy_loss(
+        logprob, rows([-1.0]), rows(2.0), ones(1, 1), loss_type="cispo", clip_high=2.0, normalizer=1
+    )
+    value.backward()
+    assert value.item() == pytest.approx(-constant * 2 * (math.log(ratio) - 1))
+    assert logprob.grad.item() == pytest.approx(-constant * 2)
+
+
+@pytest.mark.parametrize("advantage,temperature", [(2.0, 1.0), (-2.0, 1.05)])
+def test_sapo_at_ratio_one_is_the_policy_gradient(advantage, temperature):
+    # sigmoid(0) 4 / t = 2 / t, and its slope 4 / t * t / 4 = 1
+    logprob = rows([-1.0]).requires_grad_()
+    value, _ = ops.policy_loss(logprob, rows([-1.0]), rows(advantage), ones(1, 1), loss_type="sapo")
+    value.backward()
+    assert value.item() == pytest.approx(-2 / temperature * advantage)
+    assert logprob.grad.item() == pytest.approx(-advantage)
+
+
+def test_vespo_weighs_whole_answers():
+    # w = 1.5 * 0.8 = 1.2; phi(w) = e^3 w^2 e^(-3 w), which is 1 at w = 1
+    logprob = rows([math.log(1.5) - 1, math.log(0.8) - 1]).requires_grad_()
+    value, _ = ops.policy_loss(logprob, rows([-1.0, -1.0]), rows(2.0), ones(1, 2), loss_type="vespo", normalizer=2)
+    value.backward()
+    phi = math.exp(3) * 1.2**2 * math.exp(-3 * 1.2)
+    assert value.item() == pytest.approx(-phi * 2 * (math.log(1.2) - 2) / 2)
+    torch.testing.assert_close(logprob.grad, rows([-phi, -phi]))
+
+
+def test_bias_corrected_kl():
+    # k3 * r with r = 1.5, d = 0.5: value (e^0.5 - 1.5) 1.5, slope 1.5 (1 - e^0.5 + e^0.5 - 1.5) = -0.75
+    logprob = rows([math.log(1.5) - 1]).requires_grad_()
+    loss, stats = ops.policy_loss(
+        logprob, rows([-1.0]), rows(0.0), ones(1, 1), logprob.detach() + 0.5, kl_coef=1.0, kl_bias_correction=True
+    )
+    loss.backward()
+    assert stats["kl"].item() == pytest.approx((math.exp(0.5) - 1.5) * 1.5)
+    assert logprob.grad.item() == pytest.approx(-0.75)
+
+
+def test_effective_sample_size():
+    # weights 1, 3: (1 + 3)^2 / (1 + 9) = 1.6 of 2 tokens
+    logprob = rows([-1.0, math.log(3) - 1, 5.0])
+    mask = torch.tensor([[True, True, False]])
+    _, stats = ops.policy_loss(logprob, rows([-1.0, -1.0, 0.0]), rows(1.0), mask)
+    assert stats["ess"].item() == pytest.approx(0.8)
+    assert ops.policy_loss(logprob, logprob, rows(1.0), mask)[1]["ess"].item() == pytest.approx(1.0)
 
 
 def test_first_update_is_the_policy_gradient():
@@ -153,19 +252,37 @@ def test_first_update_is_the_policy_gradient():
 
 # ---- against the specification, by autograd
 
+
+def allowed(options):
+    """Without what the loss type refuses."""
+    kind = module.LOSS_TYPES[options["loss_type"]]
+    if kind.objective not in ("clip", "sequence"):
+        options["ratio_cap"] = None
+    if kind.objective == "vespo" and (options["importance"] or "").startswith("sequence"):
+        options["importance"] = None
+    if kind.aggregation.endswith("norm"):
+        options["normalizer"] = 7.0
+    return options
+
+
 OPTIONS = st.fixed_dictionaries(
     {
-        "loss_type": st.sampled_from(module.LOSS_TYPES),
-        "ratio_level": st.sampled_from(module.RATIO_LEVELS),
+        "loss_type": st.sampled_from(list(module.LOSS_TYPES)),
         "kl_type": st.sampled_from(module.KL_TYPES),
         "kl_coef": st.sampled_from([0.0, 0.3]),
         "kl_clamp": st.sampled_from([None, 0.5, 10.0]),
+        "kl_bias_correction": st.booleans(),
         "entropy_coef": st.sampled_from([0.0, 0.2, -0.1]),
-        "importance_cap": st.sampled_from([None, 1.1]),
+        "importance": st.sampled_from([None, *module.IMPORTANCE]),
+        "importance_min": st.sampled_from([0.0, 0.8]),
+        "importance_max": st.sampled_from([1.1, 2.0]),
         "clip_low": st.sampled_from([0.0, 0.2]),
         "clip_high": st.sampled_from([0.2, 0.28]),
+        "ratio_cap": st.sampled_from([None, 1.4]),
+        "sapo_temperature": st.sampled_from([(1.0, 1.05), (3.0, 0.5)]),
+        "vespo_k": st.sampled_from([(2.0, 3.0), (0.5, 1.5)]),
     }
-)
+).map(allowed)
 
 
 def draw_case(seed, n, length, dtype, wide=False):
@@ -192,11 +309,8 @@ def draw_case(seed, n, length, dtype, wide=False):
     return {k: v.to(dtype) for k, v in tensors.items()}, advantage.to(dtype), mask
 
 
-def evaluate(function, case, advantage, mask, options, normalizer):
+def evaluate(function, case, advantage, mask, options):
     logprob, entropy = (case[k].clone().requires_grad_() for k in ("logprob", "entropy"))
-    options = dict(options)
-    if options["loss_type"] in ("dr_grpo", "dapo"):
-        options["normalizer"] = normalizer
     loss, stats = function(logprob, case["old"], advantage, mask, case["ref"], entropy, case["sampler"], **options)
     grads = torch.autograd.grad(loss * 3, (logprob, entropy), allow_unused=True, materialize_grads=True)
     return loss.detach(), stats, grads
@@ -206,8 +320,8 @@ def evaluate(function, case, advantage, mask, options, normalizer):
 @given(OPTIONS, st.integers(1, 6), st.integers(1, 9), st.integers(0, 999), st.booleans())
 def test_against_the_specification(options, n, length, seed, wide):
     case, advantage, mask = draw_case(seed, n, length, torch.float64, wide)
-    loss, stats, grads = evaluate(ops.policy_loss, case, advantage, mask, options, 7.0)
-    true_loss, true_stats, true_grads = evaluate(ops.reference.policy_loss, case, advantage, mask, options, 7.0)
+    loss, stats, grads = evaluate(ops.policy_loss, case, advantage, mask, options)
+    true_loss, true_stats, true_grads = evaluate(ops.reference.policy_loss, case, advantage, mask, options)
     torch.testing.assert_close(loss, true_loss, rtol=1e-9, atol=1e-9)
     assert stats.keys() == true_stats.keys()
     for name, value in stats.items():
@@ -221,25 +335,27 @@ def test_against_the_specification(options, n, length, seed, wide):
 @given(OPTIONS, st.integers(0, 999))
 def test_torch_implementation_for_other_devices(options, seed):
     case, advantage, mask = draw_case(seed, 4, 5, torch.float64)
-    order = ("ratio_level", "clip_low", "clip_high", "kl_coef", "kl_type", "kl_clamp", "entropy_coef")
+    objective = module.LOSS_TYPES[options.pop("loss_type")].objective
+    options.pop("normalizer", None)
     weight = torch.rand(4, dtype=torch.float64)
     arguments = (case["logprob"], case["old"], advantage, mask, weight, case["ref"], case["entropy"], case["sampler"])
-    arguments += (*(options[k] for k in order), options["importance_cap"])
+    chosen = (list(x) if isinstance(x, tuple) else x for x in ops.reference.PolicyOptions(**options))
+    arguments += (objective, *chosen)
     with torch._C._AutoDispatchBelowAutograd():  # as the dispatcher calls a kernel
         mine = module._torch(*arguments)
     for a, b in zip(mine, torch.ops.videostr.policy_loss(*arguments), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("ratio_level", ["token", "sequence"])
-def test_float32_error_is_at_most_twice_torchs_own(ratio_level):
-    options = {"loss_type": "grpo", "ratio_level": ratio_level, "kl_coef": 0.1, "entropy_coef": 0.1, "kl_type": "k3"}
+@pytest.mark.parametrize("loss_type", ["grpo", "gspo", "sapo"])
+def test_float32_error_is_at_most_twice_torchs_own(loss_type):
+    options = {"loss_type": loss_type, "kl_coef": 0.1, "entropy_coef": 0.1, "kl_type": "k3"}
     case, advantage, mask = draw_case(3, 32, 257, torch.float32)
     exact = evaluate(
-        ops.reference.policy_loss, {k: v.double() for k, v in case.items()}, advantage.double(), mask, options, None
+        ops.reference.policy_loss, {k: v.double() for k, v in case.items()}, advantage.double(), mask, options
     )
-    torchs = evaluate(ops.reference.policy_loss, case, advantage, mask, options, None)
-    ours = evaluate(ops.policy_loss, case, advantage, mask, options, None)
+    torchs = evaluate(ops.reference.policy_loss, case, advantage, mask, options)
+    ours = evaluate(ops.policy_loss, case, advantage, mask, options)
     assert (ours[0] - exact[0]).abs() <= 2 * (torchs[0] - exact[0]).abs() + 1e-6
     for k in (0, 1):
         error, allowed = ((x[2][k].double() - exact[2][k])[mask].norm() for x in (ours, torchs))
@@ -249,9 +365,9 @@ def test_float32_error_is_at_most_twice_torchs_own(ratio_level):
 def test_more_answers_than_a_16_bit_count():
     case, advantage, mask = draw_case(0, 70_000, 3, torch.float32)
     options = {"loss_type": "bnpo", "kl_coef": 0.1, "entropy_coef": 0.1}
-    ours = evaluate(ops.policy_loss, case, advantage, mask, options, None)
+    ours = evaluate(ops.policy_loss, case, advantage, mask, options)
     exact = evaluate(
-        ops.reference.policy_loss, {k: v.double() for k, v in case.items()}, advantage.double(), mask, options, None
+        ops.reference.policy_loss, {k: v.double() for k, v in case.items()}, advantage.double(), mask, options
     )
     torch.testing.assert_close(ours[0].double(), exact[0], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(ours[2][0].double(), exact[2][0], rtol=1e-4, atol=1e-8)
@@ -293,7 +409,7 @@ def test_same_bits_whatever_the_threads():
     threads, results = torch.get_num_threads(), []
     for count in (1, 2, 3):
         torch.set_num_threads(count)
-        results.append(evaluate(ops.policy_loss, case, advantage, mask, options, None))
+        results.append(evaluate(ops.policy_loss, case, advantage, mask, options))
     torch.set_num_threads(threads)
     for other in results[1:]:
         assert torch.equal(results[0][0], other[0]) and torch.equal(results[0][2][0][mask], other[2][0][mask])
@@ -321,14 +437,30 @@ GOOD = dict(
         ({"advantage_N": torch.zeros(3)}, ValueError, r"advantage must have shape \(2,\)"),
         ({"advantage_N": torch.zeros(2, dtype=torch.long)}, TypeError, "advantage must be floating point"),
         ({"mask_NL": ones(3, 2)}, ValueError, "mask must have shape"),
-        ({"loss_type": "ppo"}, ValueError, "loss_type must be one of bnpo, grpo, dr_grpo, dapo, got 'ppo'"),
-        ({"ratio_level": "answer"}, ValueError, "ratio_level"),
+        ({"loss_type": "ppo"}, ValueError, "loss_type must be one of bnpo, grpo, dr_grpo, .*, vespo, got 'ppo'"),
+        ({"clip": 0.1}, TypeError, "unknown option 'clip'; there are clip_low, clip_high, ratio_cap"),
         ({"kl_type": "k4"}, ValueError, "kl_type"),
         ({"kl_coef": 0.1}, ValueError, "ref_logprob must be given"),
         ({"entropy_coef": 0.1}, ValueError, "entropy must be given"),
-        ({"importance_cap": 2.0}, ValueError, "sampler_logprob must be given"),
+        ({"importance": "token_mask"}, ValueError, "sampler_logprob must be given"),
+        ({"importance": "token"}, ValueError, "importance must be one of token_truncate, token_mask"),
+        (
+            {
+                "loss_type": "vespo",
+                "importance": "sequence_mask",
+                "sampler_logprob": torch.zeros(2, 3),
+                "normalizer": 1,
+            },
+            ValueError,
+            "importance must be of tokens with vespo",
+        ),
+        ({"ratio_cap": 1.1}, ValueError, r"ratio_cap must be a finite number > 1.2"),
+        ({"loss_type": "sapo", "ratio_cap": 2.0}, ValueError, "ratio_cap is for the loss types that clip"),
+        ({"loss_type": "sapo", "sapo_temperature": 1.0}, TypeError, "sapo_temperature must be two numbers"),
+        ({"vespo_k": (1.0, 0.0)}, ValueError, "vespo_k must be a finite number > 0"),
+        ({"kl_bias_correction": 1}, TypeError, "kl_bias_correction must be True or False"),
         ({"loss_type": "dapo"}, ValueError, "normalizer must be given"),
-        ({"normalizer": 3.0}, ValueError, "normalizer must be given for dr_grpo and dapo only"),
+        ({"normalizer": 3.0}, ValueError, "normalizer must be given for dr_grpo, dapo, cispo, vespo only"),
         ({"loss_type": "dapo", "normalizer": 0}, ValueError, "normalizer must be a finite number > 0"),
         ({"clip_low": -0.1}, ValueError, "clip_low"),
         ({"kl_clamp": 0.0}, ValueError, "kl_clamp"),

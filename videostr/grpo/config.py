@@ -37,15 +37,21 @@ class SamplingConfig:
 class LossConfig:
     """Arguments of `ops.policy_loss`, which documents them."""
 
-    loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo"] = "bnpo"
-    ratio_level: Literal["token", "sequence"] = "token"
+    loss_type: Literal["bnpo", "grpo", "dr_grpo", "dapo", "gspo", "luspo", "cispo", "sapo", "vespo"] = "bnpo"
     clip_low: float = 0.2
     clip_high: float = 0.2
+    ratio_cap: float | None = None
+    sapo_temperature: tuple[float, float] = (1.0, 1.05)
+    vespo_k: tuple[float, float] = (2.0, 3.0)
+    vespo_lambda: tuple[float, float] = (3.0, 2.0)
     kl_coef: float = 0.0
     kl_type: Literal["k1", "k2", "k3"] = "k3"
-    kl_clamp: float = 10.0
+    kl_clamp: float | None = 10.0
+    kl_bias_correction: bool = False
     entropy_coef: float = 1e-3
-    importance_cap: float | None = None
+    importance: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] | None = None
+    importance_min: float = 0.0
+    importance_max: float = 2.0
 
 
 @dataclass

@@ -10,6 +10,7 @@ from torch import Tensor
 from videostr.grpo.config import GRPOConfig
 from videostr.grpo.rollout import Group
 from videostr.model import PackedGroups, pack_groups
+from videostr.ops.reference import LOSS_TYPES
 from videostr.training.prompter import Prompter
 
 
@@ -60,19 +61,19 @@ def build_micro_batches(
     if not chunks:
         return []
     world, rank = accelerator.num_processes, accelerator.process_index
-    loss_type = config.loss.loss_type
+    aggregation = LOSS_TYPES[config.loss.loss_type].aggregation
     normalizer = None
-    if loss_type == "dapo":
+    if aggregation == "token-sum-norm":
         normalizer = float(sum(len(c.ids_L) for group in informative for c in group.completions))
-    elif loss_type == "dr_grpo":
+    elif aggregation == "seq-mean-token-sum-norm":
         normalizer = float(config.sampling.max_new_tokens)
     batches = []
     for index in range(rank, -(-len(chunks) // world) * world, world):
         counted = int(index < len(chunks))
         chunk = chunks[min(index, len(chunks) - 1)]
-        if loss_type == "dapo":  # a sum over the whole update already
+        if aggregation == "token-sum-norm":  # a sum over the whole update already
             weight = 1.0
-        elif loss_type == "bnpo":  # the mean over micro-batches of the mean over a micro-batch's tokens
+        elif aggregation == "token-mean":  # the mean over micro-batches of the mean over a micro-batch's tokens
             weight = 1.0 / len(chunks)
         else:  # a mean over answers
             weight = len(chunk) / len(informative)

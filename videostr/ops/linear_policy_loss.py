@@ -12,9 +12,10 @@ from torch import Tensor
 from . import reference
 from ._library import any_device, check_device, check_shape, check_tensor, readable
 from .linear_logprob import Gradients, check_head, chunks_of_logits, linear_logprob
-from .policy_loss import check_options, named_stats, policy_loss
-from .reference import STATS, PolicyOptions, wide_dtype
+from .policy_loss import check_options, looks_ahead, named_stats, policy_loss
+from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
 
+_NEED = 11  # the place of `need` among the operator's arguments
 _SUMS, _MAXIMA = ("policy", "kl", "entropy", "tokens"), ("ratio_max", "mismatch_max")
 
 
@@ -31,7 +32,9 @@ def linear_policy_loss(
     bias: Tensor | None = None,
     temperature: float = 1.0,
     softcap: float | None = None,
-    **options: str | float | None,
+    loss_type: str = "bnpo",
+    normalizer: float | None = None,
+    **options: str | float | tuple[float, float] | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """`policy_loss` of `linear_logprob`, with the same formulas and options, in one operator.
 
@@ -40,13 +43,14 @@ def linear_policy_loss(
 
     - Where neither kl_coef nor entropy_coef is on, tokens with advantage 0 cannot contribute: they go through no
       product and are in no statistic (the loss and its normalisation are the same).
-    - ratio_level "sequence" needs an answer's log-probs before any of its gradients: there the two operators run one
-      after the other, with a fourth product.
+    - What depends on a whole answer (gspo, luspo, vespo; importance of sequences) needs its log-probs before any of its
+      gradients: there the two operators run one after the other, with a fourth product.
 
     Args:
         hidden_RD, weight_VD, target_R, bias, temperature, softcap: as in `linear_logprob`; the rows are the tokens of
             the mask, answer by answer.
-        advantage_N, mask_NL and the options: as in `policy_loss`. R is the number of true entries of the mask.
+        advantage_N, mask_NL, loss_type, normalizer and the options: as in `policy_loss`. R is the number of true
+            entries of the mask.
         old_logprob: (N, L), or None for the first update after a rollout, whose policy is still the one that sampled:
             every ratio is 1.
         ref_logprob, sampler_logprob: (N, L) as in `policy_loss`.
@@ -58,7 +62,8 @@ def linear_policy_loss(
         TypeError, ValueError: an argument is not as above.
     """
     hidden_RD, weight_VD, target_R, bias = check_head(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
-    chosen = check_options(options, ref_logprob, hidden_RD, sampler_logprob)  # the entropy is made here
+    # The entropy is made here.
+    chosen = check_options(loss_type, normalizer, options, ref_logprob, hidden_RD, sampler_logprob)
     check_tensor("mask", mask_NL, ndim=2)
     check_tensor("advantage", advantage_N, ndim=1, floating=True)
     check_shape("advantage", advantage_N, tuple(mask_NL.shape[:1]), "one an answer of the mask")
@@ -77,7 +82,7 @@ def linear_policy_loss(
     place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
     wide = wide_dtype(hidden_RD.dtype)
 
-    if chosen.ratio_level == "sequence":
+    if looks_ahead(loss_type, chosen):
         logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
 
         def padded(value_R: Tensor) -> Tensor:
@@ -92,6 +97,8 @@ def linear_policy_loss(
             ref_logprob,
             padded(entropy_R),
             sampler_logprob,
+            loss_type=loss_type,
+            normalizer=normalizer,
             **options,
         )
 
@@ -109,20 +116,21 @@ def linear_policy_loss(
         bias,
         at_tokens(old_logprob),
         of_answers(advantage_N),
-        of_answers(reference.token_weights(mask_NL, chosen.loss_type, chosen.normalizer)),
+        of_answers(reference.token_weights(mask_NL, loss_type, normalizer)),
         at_tokens(ref_logprob),
         at_tokens(sampler_logprob),
         float(temperature),
         None if softcap is None else float(softcap),
-        *chosen[2:9],
         need,
+        LOSS_TYPES[loss_type].objective,
+        *chosen,
     )
-    return loss, named_stats(stats, ref_logprob, stats, sampler_logprob, chosen)
+    return loss, named_stats(stats, chosen, ref_logprob, stats, sampler_logprob)
 
 
 @torch.library.register_fake("videostr::linear_policy_loss")
 def _fake(hidden, weight, *arguments):
-    need = arguments[-1]
+    need = arguments[_NEED - 2]
     wide = wide_dtype(hidden.dtype)
     return (
         hidden.new_empty((), dtype=wide),
@@ -146,12 +154,13 @@ def _any_device(
     sampler_logprob,
     temperature,
     softcap,
-    *options_and_need,
+    need,
+    objective,
+    *options,
 ):
-    *options, need = options_and_need
-    options = PolicyOptions("", "token", *options)  # the weights say which loss it is
     every_hidden, kept = hidden, None
-    if options.kl_coef == 0 and options.entropy_coef == 0:
+    chosen = PolicyOptions(*options)
+    if chosen.kl_coef == 0 and chosen.entropy_coef == 0:
         kept = advantage.nonzero().flatten()
 
         def keep(value):
@@ -179,7 +188,8 @@ def _any_device(
             column(ref_logprob),
             entropy[:, None],
             column(sampler_logprob),
-            *options[1:9],
+            objective,
+            *options,
         )
         losses.append(loss)
         stats.append(numbers)
@@ -211,12 +221,12 @@ def _setup_context(ctx, inputs, output):
     _, stats, *grads = output
     ctx.mark_non_differentiable(stats, *grads)
     ctx.save_for_backward(*grads)
-    ctx.need = inputs[-1]
+    ctx.need = inputs[_NEED]
 
 
 def _autograd_backward(ctx, grad_loss, *_):
     scaled = [grad_loss * grad if need else None for need, grad in zip(ctx.need, ctx.saved_tensors, strict=True)]
-    return scaled[0], scaled[1], None, scaled[2], *[None] * 15
+    return scaled[0], scaled[1], None, scaled[2], *[None] * (len(ctx.needs_input_grad) - 4)
 
 
 torch.library.register_autograd("videostr::linear_policy_loss", _autograd_backward, setup_context=_setup_context)
