@@ -94,12 +94,12 @@ def _logprob_rows(backward: bool) -> tuple[TritonVariant, ...]:
 
     What is not a model's usual case is compiled with everything on: it needs the most registers.
     """
-    rows = ("grad_logprob_ptr", "grad_entropy_ptr", "entropy_ptr", "lse_ptr", "bias_ptr")
-    rows = rows if backward else ("logprob_ptr", "entropy_ptr", "lse_ptr", "bias_ptr")
+    rows = ("entropy_ptr", "lse_ptr", "bias_ptr", "temperature_ptr")
+    rows += ("grad_logprob_ptr", "grad_entropy_ptr") if backward else ("logprob_ptr",)
     return tuple(
         TritonVariant(
             types={"logits_ptr": f"*{dtype}", "target_ptr": "*i64", "V": "i32"} | dict.fromkeys(rows, f"*{wide}"),
-            constexprs={"INV_T": (1.25,), "BLOCK": (2048,)}
+            constexprs={"SCALE": (1.25,), "BLOCK": (2048,)}
             | (
                 {"CAP": (0.0, 30.0), "HAS_BIAS": (False, True)}
                 if divisible and dtype in ("fp32", "bf16")

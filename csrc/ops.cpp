@@ -1,6 +1,9 @@
 // Every operator's schema. Kernels: cpu/NAME.cpp here, other devices in Python (videostr/ops) or in cuda/NAME.cu.
 #include "common/stable.h"
 
+// What stands between the product hidden * weight and the softmax: bias [V], temperature [N].
+#define HEAD " Tensor? bias, Tensor temperature, float? softcap, float logit_scale"
+
 // reference.PolicyOptions, behind what the loss type makes of a token.
 #define POLICY_OPTIONS                                                                                          \
   " str objective, float clip_low, float clip_high, float? ratio_cap, float[] sapo_temperature, float[] vespo_k," \
@@ -24,23 +27,20 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   m.def("build_info() -> str");
 
   // logits [N, V]; target [N] int64; bias [V] and everything [N] float32 (float64 for float64).
-  m.def(
-      "logprob_rows(Tensor logits, Tensor target, Tensor? bias, float temperature, float? softcap)"
-      " -> (Tensor logprob, Tensor entropy, Tensor lse)");
+  m.def("logprob_rows(Tensor logits, Tensor target," HEAD ") -> (Tensor logprob, Tensor entropy, Tensor lse)");
   // Turns the logits into their gradient.
   m.def(
-      "logprob_rows_backward_(Tensor(a!) logits, Tensor grad_logprob, Tensor grad_entropy, Tensor target, Tensor? bias,"
-      " Tensor entropy, Tensor lse, float temperature, float? softcap) -> ()");
+      "logprob_rows_backward_(Tensor(a!) logits, Tensor grad_logprob, Tensor grad_entropy, Tensor entropy, Tensor lse,"
+      " Tensor target," HEAD ") -> ()");
 
-  // hidden [N, D], weight [V, D] one dtype; the rest as above.
+  // hidden [N, D], weight [V, D] one dtype; the rest as above. logits: hidden times weight, [0, V] without keep_logits.
   m.def(
-      "linear_logprob(Tensor hidden, Tensor weight, Tensor target, Tensor? bias, float temperature, float? softcap)"
-      " -> (Tensor logprob, Tensor entropy, Tensor lse)");
-  // Gradients of the three differentiable inputs; one that is not needed comes back empty ([0]).
+      "linear_logprob(Tensor hidden, Tensor weight, Tensor target," HEAD ", bool keep_logits)"
+      " -> (Tensor logprob, Tensor entropy, Tensor lse, Tensor logits)");
+  // need: gradients of hidden, weight, bias; one that is not needed comes back empty ([0]).
   m.def(
-      "linear_logprob_backward(Tensor grad_logprob, Tensor grad_entropy, Tensor hidden, Tensor weight, Tensor target,"
-      " Tensor? bias, Tensor entropy, Tensor lse, float temperature, float? softcap,"
-      " bool need_hidden, bool need_weight, bool need_bias)"
+      "linear_logprob_backward(Tensor grad_logprob, Tensor grad_entropy, Tensor entropy, Tensor lse, Tensor logits,"
+      " Tensor hidden, Tensor weight, Tensor target," HEAD ", bool[] need)"
       " -> (Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
 
   // reward [N], task_reward [N] float32 or float64; group [N] int64 in [0, num_groups).
@@ -52,9 +52,9 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   // dtype. objective and what follows: as in policy_loss. need: gradients of hidden, weight, bias; one that is not needed
   // comes back empty ([0]).
   m.def(
-      "linear_policy_loss(Tensor hidden, Tensor weight, Tensor target, Tensor? bias, Tensor? old_logprob,"
-      " Tensor advantage, Tensor token_weight, Tensor? ref_logprob, Tensor? sampler_logprob, float temperature,"
-      " float? softcap, bool[] need," POLICY_OPTIONS
+      "linear_policy_loss(Tensor hidden, Tensor weight, Tensor target," HEAD ", Tensor? old_logprob,"
+      " Tensor advantage, Tensor token_weight, Tensor? ref_logprob, Tensor? sampler_logprob, bool[] need,"
+      POLICY_OPTIONS
       ") -> (Tensor loss, Tensor stats, Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
 
   // All of [N, L] but advantage and weight (of each of an answer's tokens in the loss) [N]; one floating dtype, mask bool.

@@ -21,18 +21,18 @@ def _tanh(x):
 
 
 @triton.jit
-def _scaled(raw, bias_ptr, at, inside, INV_T: tl.constexpr, CAP: tl.constexpr, HAS_BIAS: tl.constexpr):
+def _scaled(raw, bias_ptr, at, inside, inv_t, SCALE: tl.constexpr, CAP: tl.constexpr, HAS_BIAS: tl.constexpr):
     """Raw products -> (scaled logits, d(capped)/d(raw)); -inf outside the row and at excluded ids."""
     if HAS_BIAS:
         raw += tl.load(bias_ptr + at, mask=inside, other=0.0)
-    z = tl.where(inside, raw, float("-inf"))
+    z = tl.where(inside, raw * SCALE, float("-inf"))
     slope = tl.zeros_like(z) + 1.0
     if CAP > 0:
         excluded = z == float("-inf")
         t = _tanh(tl.where(excluded, 0.0, z) / CAP)
         slope = tl.where(excluded, 0.0, 1.0 - t * t)
         z = tl.where(excluded, z, CAP * t)
-    return z * INV_T, slope
+    return z * inv_t, slope
 
 
 @triton.jit
@@ -40,24 +40,26 @@ def logprob_rows_kernel(
     logits_ptr,  # [N, V]
     target_ptr,  # [N] int64
     bias_ptr,  # [V], anything without HAS_BIAS
+    temperature_ptr,  # [N]
     logprob_ptr,  # [N]
     entropy_ptr,  # [N]
     lse_ptr,  # [N]
     V,
-    INV_T: tl.constexpr,  # not arguments, which would be rounded to float32
+    SCALE: tl.constexpr,  # not arguments, which would be rounded to float32
     CAP: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
     target = tl.load(target_ptr + row)
+    inv_t = 1.0 / tl.load(temperature_ptr + row)
     zero = tl.sum(tl.zeros([BLOCK], dtype=lse_ptr.dtype.element_ty))
     largest, total, weighted, at_target = zero + float("-inf"), zero, zero, zero + float("-inf")
     for start in range(0, V, BLOCK):
         at = start + tl.arange(0, BLOCK)
         inside = at < V
         raw = tl.load(logits_ptr + row * V + at, mask=inside, other=0.0).to(zero.dtype)  # [BLOCK]
-        z, _ = _scaled(raw, bias_ptr, at, inside, INV_T, CAP, HAS_BIAS)
+        z, _ = _scaled(raw, bias_ptr, at, inside, inv_t, SCALE, CAP, HAS_BIAS)
         at_target = tl.maximum(at_target, tl.max(tl.where(at == target, z, float("-inf")), axis=0))
         above = tl.maximum(largest, tl.max(z, axis=0))
         # Nothing but excluded ids so far: -inf - -inf would be NaN.
@@ -84,33 +86,35 @@ def logprob_rows_backward_kernel(
     grad_entropy_ptr,  # [N]
     target_ptr,  # [N] int64
     bias_ptr,  # [V], anything without HAS_BIAS
+    temperature_ptr,  # [N]
     entropy_ptr,  # [N]
     lse_ptr,  # [N]
     V,
-    INV_T: tl.constexpr,
+    SCALE: tl.constexpr,
     CAP: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
     target = tl.load(target_ptr + row)
+    inv_t = 1.0 / tl.load(temperature_ptr + row)
     g, h = tl.load(grad_logprob_ptr + row), tl.load(grad_entropy_ptr + row)
     entropy, lse = tl.load(entropy_ptr + row), tl.load(lse_ptr + row)
     for start in range(0, V, BLOCK):
         at = start + tl.arange(0, BLOCK)
         inside = at < V
         raw = tl.load(logits_ptr + row * V + at, mask=inside, other=0.0).to(lse.dtype)  # [BLOCK]
-        z, slope = _scaled(raw, bias_ptr, at, inside, INV_T, CAP, HAS_BIAS)
+        z, slope = _scaled(raw, bias_ptr, at, inside, inv_t, SCALE, CAP, HAS_BIAS)
         excluded = z == float("-inf")
         logprob = tl.where(excluded, 0.0, z - lse)
         p = tl.where(excluded, 0.0, tl.exp(logprob))
         grad = tl.where((at == target) & ~excluded, g, 0.0) - p * (g + h * (logprob + entropy))
-        grad = grad * slope * INV_T
+        grad = grad * slope * (inv_t * SCALE)
         tl.store(logits_ptr + row * V + at, grad.to(logits_ptr.dtype.element_ty), mask=inside)
 
 
-def _head(bias: Tensor | None, placeholder: Tensor, temperature: float, softcap: float | None, block: int) -> tuple:
-    options = {"INV_T": 1.0 / temperature, "CAP": softcap or 0.0, "HAS_BIAS": bias is not None, "BLOCK": block}
+def _head(bias: Tensor | None, placeholder: Tensor, softcap: float | None, logit_scale: float, block: int) -> tuple:
+    options = {"SCALE": logit_scale, "CAP": softcap or 0.0, "HAS_BIAS": bias is not None, "BLOCK": block}
     return (placeholder if bias is None else bias), options | {"num_warps": NUM_WARPS}
 
 
@@ -118,8 +122,9 @@ def logprob_rows(
     logits: Tensor,
     target: Tensor,
     bias: Tensor | None,
-    temperature: float,
+    temperature: Tensor,
     softcap: float | None,
+    logit_scale: float,
     block: int = 2048,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The operator `videostr::logprob_rows` on contiguous tensors of one device."""
@@ -127,9 +132,9 @@ def logprob_rows(
     wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
     logprob = logits.new_empty(rows, dtype=wide)
     entropy, lse = torch.empty_like(logprob), torch.empty_like(logprob)
-    bias, options = _head(bias, logprob, temperature, softcap, block)
+    bias, options = _head(bias, logprob, softcap, logit_scale, block)
     if rows:
-        logprob_rows_kernel[(rows,)](logits, target, bias, logprob, entropy, lse, vocabulary, **options)
+        logprob_rows_kernel[(rows,)](logits, target, bias, temperature, logprob, entropy, lse, vocabulary, **options)
     return logprob, entropy, lse
 
 
@@ -137,18 +142,19 @@ def logprob_rows_backward_(
     logits: Tensor,
     grad_logprob: Tensor,
     grad_entropy: Tensor,
-    target: Tensor,
-    bias: Tensor | None,
     entropy: Tensor,
     lse: Tensor,
-    temperature: float,
+    target: Tensor,
+    bias: Tensor | None,
+    temperature: Tensor,
     softcap: float | None,
+    logit_scale: float,
     block: int = 2048,
 ) -> None:
     """The operator `videostr::logprob_rows_backward_` on contiguous tensors of one device."""
     rows, vocabulary = logits.shape
-    bias, options = _head(bias, lse, temperature, softcap, block)
+    bias, options = _head(bias, lse, softcap, logit_scale, block)
     if rows:
         logprob_rows_backward_kernel[(rows,)](
-            logits, grad_logprob, grad_entropy, target, bias, entropy, lse, vocabulary, **options
+            logits, grad_logprob, grad_entropy, target, bias, temperature, entropy, lse, vocabulary, **options
         )

@@ -145,10 +145,11 @@ def logit_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
             target = target.clamp(min=95)
             if rows > 4:
                 logits[0] -= 20  # all-negative
+        temperature = torch.rand(rows, generator=generator, dtype=torch.float64).add(0.5).to(wide)
         for name, arguments in (
-            ("plain", (None, 1.0, None)),
-            ("bias", (bias, 0.7, None)),
-            ("soft-cap", (bias, 1.3, 4.0)),
+            ("plain", (None, torch.ones_like(temperature), None, 1.0)),
+            ("bias", (bias, temperature, None, 1.0)),
+            ("soft-cap", (bias, temperature, 4.0, 0.6)),
         ):
             yield f"{rows} x {vocabulary} {name}", (logits.clone(), target, *arguments)
 
@@ -159,19 +160,19 @@ def logit_gradient_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
         wide = torch.promote_types(dtype, torch.float32)
         g, h = torch.randn(2, logits.shape[0], generator=generator, dtype=torch.float64).to(wide)
         _, entropy, lse = (x.to(wide) for x in logprob_rows(logits.double(), target, *_double(head)))
-        yield name, (logits, g, h, target, head[0], entropy, lse, *head[1:])
+        yield name, (logits, g, h, entropy, lse, target, *head)
 
 
-def logprob_rows(logits: Tensor, target: Tensor, bias, temperature, softcap) -> tuple[Tensor, ...]:
-    z = reference.scale_logits(logits, bias, temperature, softcap)
+def logprob_rows(logits: Tensor, target: Tensor, *head) -> tuple[Tensor, ...]:
+    z = reference.scale_logits(logits, *head)
     logp = torch.log_softmax(z, -1)
     entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
     return logp.gather(1, target[:, None])[:, 0], entropy, torch.logsumexp(z, -1)
 
 
-def logit_gradient(logits, g, h, target, bias, _entropy, _lse, temperature, softcap) -> tuple[Tensor]:
+def logit_gradient(logits, g, h, _entropy, _lse, target, *head) -> tuple[Tensor]:
     leaf = logits.clone().requires_grad_()
-    logprob, entropy, _ = logprob_rows(leaf, target, bias, temperature, softcap)
+    logprob, entropy, _ = logprob_rows(leaf, target, *head)
     return torch.autograd.grad((logprob * g).sum() + (entropy * h).sum(), leaf)
 
 

@@ -117,15 +117,20 @@ void grad_block(double* z, double lse, double entropy, double g, double h, doubl
 template <typename A>
 struct Head {  // what stands between the product hidden · weight and the softmax
   const A* bias;
+  A scale;  // of the raw logits
+  A cap;    // 0: no soft-cap
   A inv_t;
-  A cap;  // 0: no soft-cap
+
+  // d(scaled)/d(raw), a soft-cap's slope aside.
+  A factor() const { return scale * inv_t; }
+  Head at(A temperature) const { return {bias, scale, cap, A(1) / temperature}; }
 
   // Raw products -> scaled logits. With a soft-cap, slope gets d(capped)/d(raw).
   void apply(A* z, A* slope, int64_t begin, int64_t n) const {
     const A* b = bias == nullptr ? nullptr : bias + begin;
-    if (cap == A(0)) return scale_block(z, b, inv_t, n);
+    if (cap == A(0)) return scale_block(z, b, factor(), n);
     for (int64_t i = 0; i < n; ++i) {
-      const A raw = b == nullptr ? z[i] : z[i] + b[i];
+      const A raw = (b == nullptr ? z[i] : z[i] + b[i]) * scale;
       const A t = std::tanh(raw / cap);
       const bool excluded = raw == -std::numeric_limits<A>::infinity();
       z[i] = excluded ? raw : cap * t * inv_t;
@@ -179,8 +184,8 @@ void backward_row(T* logits, int64_t v, int64_t target, const Head<A>& head, A g
     head.apply(z, slope, begin, n);
     const bool here = target >= begin && target < begin + n;
     const bool reachable = here && z[target - begin] != -std::numeric_limits<A>::infinity();
-    grad_block(z, lse, entropy, g, h, head.inv_t, n);
-    if (reachable) z[target - begin] += g * head.inv_t;
+    grad_block(z, lse, entropy, g, h, head.factor(), n);
+    if (reachable) z[target - begin] += g * head.factor();
     if (head.cap != A(0))
       for (int64_t i = 0; i < n; ++i) z[i] *= slope[i];
     store(z, logits + begin, n);
@@ -211,8 +216,9 @@ void check_target(const Tensor& target, int64_t vocabulary) {
 }
 
 std::tuple<Tensor, Tensor, Tensor> logprob_rows(const Tensor& logits_in, const Tensor& target_in,
-                                                const std::optional<Tensor>& bias_in, double temperature,
-                                                std::optional<double> softcap) {
+                                                const std::optional<Tensor>& bias_in, const Tensor& temperature_in,
+                                                std::optional<double> softcap, double logit_scale) {
+  const Tensor temperature = torch::stable::contiguous(temperature_in);
   const Tensor logits = torch::stable::contiguous(logits_in), target = torch::stable::contiguous(target_in);
   const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
   const int64_t rows = logits.size(0), v = logits.size(1);
@@ -221,25 +227,28 @@ std::tuple<Tensor, Tensor, Tensor> logprob_rows(const Tensor& logits_in, const T
   Tensor logprob = torch::stable::new_empty(logits, {rows}, wide);
   Tensor entropy = torch::stable::new_empty(logits, {rows}, wide);
   Tensor lse = torch::stable::new_empty(logits, {rows}, wide);
-  by_dtype(logits, [&](auto t, auto a) {
-    using T = decltype(t);
+  by_dtype(logits, [&](auto x, auto a) {
+    using T = decltype(x);
     using A = decltype(a);
-    const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(1.0 / temperature), A(softcap.value_or(0.0))};
+    const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(logit_scale), A(softcap.value_or(0.0)), A(1)};
+    const A* t = temperature.const_data_ptr<A>();
     const auto* id = target.const_data_ptr<int64_t>();
     const T* z = logits.const_data_ptr<T>();
     A *out_logprob = logprob.mutable_data_ptr<A>(), *out_entropy = entropy.mutable_data_ptr<A>();
     A* out_lse = lse.mutable_data_ptr<A>();
     torch::stable::parallel_for(0, rows, grain(v), [&](int64_t from, int64_t to) {
       for (int64_t i = from; i < to; ++i)
-        forward_row<T, A>(z + i * v, v, id[i], head, out_logprob + i, out_entropy + i, out_lse + i);
+        forward_row<T, A>(z + i * v, v, id[i], head.at(t[i]), out_logprob + i, out_entropy + i, out_lse + i);
     });
   });
   return {logprob, entropy, lse};
 }
 
 void logprob_rows_backward_(Tensor logits, const Tensor& grad_logprob_in, const Tensor& grad_entropy_in,
-                            const Tensor& target_in, const std::optional<Tensor>& bias_in, const Tensor& entropy_in,
-                            const Tensor& lse_in, double temperature, std::optional<double> softcap) {
+                            const Tensor& entropy_in, const Tensor& lse_in, const Tensor& target_in,
+                            const std::optional<Tensor>& bias_in, const Tensor& temperature_in,
+                            std::optional<double> softcap, double logit_scale) {
+  const Tensor temperature = torch::stable::contiguous(temperature_in);
   STD_TORCH_CHECK(logits.is_contiguous(), "logprob_rows_backward_: logits must be contiguous");
   const Tensor target = torch::stable::contiguous(target_in);
   const Tensor grad_logprob = torch::stable::contiguous(grad_logprob_in);
@@ -248,17 +257,18 @@ void logprob_rows_backward_(Tensor logits, const Tensor& grad_logprob_in, const 
   const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
   const int64_t rows = logits.size(0), v = logits.size(1);
   check_target(target, v);
-  by_dtype(logits, [&](auto t, auto a) {
-    using T = decltype(t);
+  by_dtype(logits, [&](auto x, auto a) {
+    using T = decltype(x);
     using A = decltype(a);
-    const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(1.0 / temperature), A(softcap.value_or(0.0))};
+    const Head<A> head{bias_in ? bias.const_data_ptr<A>() : nullptr, A(logit_scale), A(softcap.value_or(0.0)), A(1)};
+    const A* t = temperature.const_data_ptr<A>();
     const auto* id = target.const_data_ptr<int64_t>();
     T* z = logits.mutable_data_ptr<T>();
     const A *g = grad_logprob.const_data_ptr<A>(), *h = grad_entropy.const_data_ptr<A>();
     const A *row_entropy = entropy.const_data_ptr<A>(), *row_lse = lse.const_data_ptr<A>();
     torch::stable::parallel_for(0, rows, grain(v), [&](int64_t from, int64_t to) {
       for (int64_t i = from; i < to; ++i)
-        backward_row<T, A>(z + i * v, v, id[i], head, g[i], h[i], row_lse[i], row_entropy[i]);
+        backward_row<T, A>(z + i * v, v, id[i], head.at(t[i]), g[i], h[i], row_lse[i], row_entropy[i]);
     });
   });
 }

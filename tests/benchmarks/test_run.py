@@ -8,7 +8,7 @@ import pytest
 from benchmarks import run
 
 COLUMNS = "operator provider version mode shape metric unit median p20 p80 bytes flops error device threads".split()
-NAMES = ("group_advantage", "linear_policy_loss", "policy_loss", "temporal_iou")
+NAMES = ("group_advantage", "linear_logprob", "linear_policy_loss", "policy_loss", "temporal_iou")
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import importlib
 import itertools
+import multiprocessing
+from functools import partial
 
 import numpy as np
 import pytest
@@ -211,8 +213,9 @@ def test_torch_implementation_for_other_devices(rng, with_bias, softcap):
     bias = inputs[2].detach() if with_bias else None
     hidden, weight = inputs[0].detach(), inputs[1].detach()
     logits = hidden @ weight.T
-    logprob, entropy, lse = rows._torch_forward(logits, target, bias, 0.7, softcap)
-    rows._torch_backward(logits, g, h, target, bias, entropy, lse, 0.7, softcap)
+    head = (target, bias, torch.full((65,), 0.7, dtype=torch.float64), softcap, 1.0)
+    logprob, entropy, lse = rows._torch_forward(logits, *head)
+    rows._torch_backward(logits, g, h, entropy, lse, *head)
     grads = [logits @ weight, logits.T @ hidden, logits.sum(0)]
     truth = run(plain, inputs, target, g, h, 0.7, softcap)
     for mine, true in zip((logprob, entropy, *grads), truth, strict=False):
@@ -225,6 +228,90 @@ def test_autocast_casts_as_linear_does(rng):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = ops.linear_logprob(hidden, weight, target)
     torch.testing.assert_close(mixed, ops.linear_logprob(hidden, weight.bfloat16(), target))
+
+
+@pytest.mark.parametrize("softcap", [None, 2.5])
+def test_temperature_of_each_row(rng, softcap):
+    inputs, target, g, h = make(rng, 6, 7, 40, torch.float64, True)
+    temperature = torch.rand(6, generator=rng, dtype=torch.float64) + 0.3
+    ours = run(ops.linear_logprob, inputs, target, g, h, temperature, softcap)
+    rows = [
+        run(
+            plain, [inputs[0][i : i + 1], *inputs[1:]], target[i : i + 1], g[i : i + 1], h[i : i + 1], float(t), softcap
+        )
+        for i, t in enumerate(temperature)
+    ]
+    for k, mine in enumerate(ours):  # log-prob, entropy and dX a row; dW and db are sums over the rows
+        parts = [row[k] for row in rows]
+        torch.testing.assert_close(mine, torch.cat(parts) if k < 3 else torch.stack(parts).sum(0))
+
+
+@pytest.mark.parametrize("softcap", [None, 2.5])
+def test_logit_scale(rng, softcap):
+    inputs, target, g, h = make(rng, 6, 7, 40, torch.float64, True)
+    ours = run(partial(ops.linear_logprob, logit_scale=0.3), inputs, target, g, h, 0.9, softcap)
+
+    def scaled(hidden, weight, target, bias, *rest):
+        return plain(hidden, 0.3 * weight, target, 0.3 * bias, *rest)
+
+    for mine, true in zip(ours, run(scaled, inputs, target, g, h, 0.9, softcap), strict=True):
+        torch.testing.assert_close(mine, true)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_kept_logits_change_nothing(rng, monkeypatch, dtype):
+    monkeypatch.setattr(module, "CHUNK_BYTES", 16 * 300 * dtype.itemsize)
+    inputs, target, g, h = make(rng, 50, 7, 300, dtype, True)
+    kept = run(partial(ops.linear_logprob, keep_logits=True), inputs, target, g, h, 0.9, 2.5)
+    for a, b in zip(kept, run(ops.linear_logprob, inputs, target, g, h, 0.9, 2.5), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_kept_logits_save_a_product_and_outlive_a_backward(rng, monkeypatch):
+    inputs, target, g, _ = make(rng, 5, 7, 40, torch.float64, False)
+    products = []
+    matmul = torch.mm
+    monkeypatch.setattr(module.torch, "mm", lambda *a, **k: products.append(1) or matmul(*a, **k))
+    loss = (ops.linear_logprob(*inputs, target, keep_logits=True)[0] * g).sum()
+    assert len(products) == 1
+    first = torch.autograd.grad(loss, inputs, retain_graph=True)
+    assert len(products) == 2  # dX; dW is an addmm
+    for a, b in zip(first, torch.autograd.grad(loss, inputs), strict=True):
+        assert torch.equal(a, b)
+
+
+def sharded_head(rank, store, results):
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    mesh = torch.distributed.init_device_mesh("cpu", (2,))
+    rng = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((6, 5), (11, 5)))
+    hidden = hidden * (rank + 1)  # each process has data of its own
+    target = torch.arange(6)
+    head = distribute_tensor(weight, mesh, [Shard(0)]).requires_grad_()
+    logprob, entropy = ops.linear_logprob(hidden, head, target)
+    (logprob.sum() + entropy.sum()).backward()
+    step, _ = ops.linear_policy_loss(hidden, head, target, torch.ones(2), torch.ones(2, 3))
+    results[rank] = (logprob.detach(), step.detach(), head.grad.to_local().detach(), type(head.grad).__name__)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_sharded_head(tmp_path):
+    with multiprocessing.get_context("spawn").Manager() as manager:
+        results = manager.dict()
+        torch.multiprocessing.spawn(sharded_head, (tmp_path / "store", results), nprocs=2)
+        results = dict(results)
+    rng = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((6, 5), (11, 5)))
+    weight.requires_grad_()
+    outputs = [plain(hidden * (rank + 1), weight, torch.arange(6), None, 1.0, None) for rank in range(2)]
+    sum(logprob.sum() + entropy.sum() for logprob, entropy in outputs).div(2).backward()
+    for rank, (mine, step, grad, kind) in results.items():
+        torch.testing.assert_close(mine, outputs[rank][0].detach())
+        assert kind == "DTensor" and step.item() == pytest.approx(-1.0)
+        torch.testing.assert_close(grad, weight.grad.chunk(2)[rank])
 
 
 GOOD = {"hidden_ND": torch.zeros(2, 3), "weight_VD": torch.zeros(5, 3), "target_N": torch.tensor([0, 4])}
@@ -247,6 +334,9 @@ GOOD = {"hidden_ND": torch.zeros(2, 3), "weight_VD": torch.zeros(5, 3), "target_
         ({"temperature": 0.0}, ValueError, "temperature must be a finite number > 0, got 0.0"),
         ({"temperature": float("nan")}, ValueError, "temperature"),
         ({"temperature": "1"}, TypeError, "temperature must be a number, got str"),
+        ({"temperature": torch.ones(3)}, ValueError, r"temperature must have shape \(2,\) \(one a row of hidden\)"),
+        ({"temperature": torch.ones(2).long()}, TypeError, "temperature must be floating point"),
+        ({"logit_scale": 0.0}, ValueError, "logit_scale must be a finite number > 0"),
         ({"softcap": -1.0}, ValueError, "softcap must be a finite number > 0"),
         ({"weight_VD": torch.zeros(5, 3, device="meta")}, ValueError, "weight must be on cpu"),
     ],
@@ -258,7 +348,9 @@ def test_wrong_arguments(change, error, message):
 
 def test_operator_guards_its_memory_itself():
     with pytest.raises(RuntimeError, match=r"target\[1\] = 9 is not an id"):
-        torch.ops.videostr.linear_logprob(torch.zeros(2, 3), torch.zeros(5, 3), torch.tensor([0, 9]), None, 1.0, None)
+        torch.ops.videostr.linear_logprob(
+            torch.zeros(2, 3), torch.zeros(5, 3), torch.tensor([0, 9]), None, torch.ones(2), None, 1.0, False
+        )
 
 
 def test_numpy_scalars_are_numbers():

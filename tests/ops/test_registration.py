@@ -20,13 +20,13 @@ def spans(*shape):
 def calls():
     """(operator, arguments) of every kind of call."""
     target = torch.tensor([0, 6, 3])
-    yield videostr.linear_logprob, (leaf(3, 4), leaf(7, 4), target, leaf(7), 0.7, 3.0)
-    yield videostr.linear_logprob, (leaf(3, 4), leaf(7, 4), target, None, 1.0, None)
     row = torch.rand(3)
-    yield (
-        videostr.linear_logprob_backward,
-        (row, row, leaf(3, 4), leaf(7, 4), target, leaf(7), row, row, 0.7, None, True, False, True),
-    )
+    head = (leaf(3, 4), leaf(7, 4), target)
+    yield videostr.linear_logprob, (*head, leaf(7), row, 3.0, 0.5, False)
+    yield videostr.linear_logprob, (*head, None, row, None, 1.0, True)
+    for logits in (torch.rand(3, 7), torch.rand(0, 7)):
+        arguments = (row, row, row, row, logits, *head, leaf(7), row, None, 1.0, [True, False, True])
+        yield videostr.linear_logprob_backward, arguments
     group = torch.tensor([0, 1, 0])
     yield videostr.group_advantage, (torch.rand(3), group, 2, "std", 1e-6, 0.0, torch.rand(3))
     grid, mask = torch.rand(2, 3), torch.tensor([[True, False, True], [True, True, True]])
@@ -34,13 +34,12 @@ def calls():
     yield videostr.policy_loss, (leaf(2, 3), grid, row[:2], mask, row[:2], grid, leaf(2, 3), grid, "sapo", *options)
     plain = (0.2, 0.2, 3.0, [1.0, 1.1], [2.0, 3.0], [3.0, 2.0], 0.0, "k3", None, False, 0.0, None, 0.0, 2.0)
     yield videostr.policy_loss, (leaf(2, 3), grid, row[:2], mask, row[:2], None, None, None, "sequence", *plain)
-    head = (leaf(3, 4), leaf(7, 4), target)
-    given = (leaf(7), row, row, row, row, row, 0.7, 3.0, [True, True, True])
+    given = (leaf(7), row, 3.0, 0.5, row, row, row, row, row, [True, True, True])
     yield videostr.linear_policy_loss, (*head, *given, "clip", *options)
-    given = (None, None, row, row, None, None, 1.0, None, [True, True, False])
+    given = (None, row, None, 1.0, None, row, row, None, None, [True, True, False])
     yield videostr.linear_policy_loss, (*head, *given, "clip", *plain)
-    yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), 0.7, 3.0)
-    yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, target, None, row, row, 1.0, None)
+    yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), row, 3.0, 0.5)
+    yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, row, row, target, None, row, None, 1.0)
     yield videostr.temporal_iou, (spans(5), spans(5), "giou")
     yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
     offsets = torch.tensor([0, 2, 5])

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from . import reference
 from ._library import any_device, check_device, check_shape, check_tensor, readable
-from .linear_logprob import Gradients, check_head, chunks_of_logits, linear_logprob
+from .linear_logprob import Gradients, Head, check_head, chunks_of_logits, linear_logprob
 from .policy_loss import check_options, looks_ahead, named_stats, policy_loss
 from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
 
-_NEED = 11  # the place of `need` among the operator's arguments
+_NEED = 12  # the place of `need` among the operator's arguments
 _SUMS, _MAXIMA = ("policy", "kl", "entropy", "tokens"), ("ratio_max", "mismatch_max")
 
 
@@ -30,8 +30,9 @@ def linear_policy_loss(
     sampler_logprob: Tensor | None = None,
     *,
     bias: Tensor | None = None,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     softcap: float | None = None,
+    logit_scale: float = 1.0,
     loss_type: str = "bnpo",
     normalizer: float | None = None,
     **options: str | float | tuple[float, float] | None,
@@ -47,8 +48,8 @@ def linear_policy_loss(
       gradients: there the two operators run one after the other, with a fourth product.
 
     Args:
-        hidden_RD, weight_VD, target_R, bias, temperature, softcap: as in `linear_logprob`; the rows are the tokens of
-            the mask, answer by answer.
+        hidden_RD, weight_VD, target_R, bias, temperature, softcap, logit_scale: as in `linear_logprob`; the rows are
+            the tokens of the mask, answer by answer.
         advantage_N, mask_NL, loss_type, normalizer and the options: as in `policy_loss`. R is the number of true
             entries of the mask.
         old_logprob: (N, L), or None for the first update after a rollout, whose policy is still the one that sampled:
@@ -61,7 +62,9 @@ def linear_policy_loss(
     Raises:
         TypeError, ValueError: an argument is not as above.
     """
-    hidden_RD, weight_VD, target_R, bias = check_head(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
+    hidden_RD, weight_VD, target_R, head = check_head(
+        hidden_RD, weight_VD, target_R, bias, temperature, softcap, logit_scale
+    )
     # The entropy is made here.
     chosen = check_options(loss_type, normalizer, options, ref_logprob, hidden_RD, sampler_logprob)
     check_tensor("mask", mask_NL, ndim=2)
@@ -83,7 +86,8 @@ def linear_policy_loss(
     wide = wide_dtype(hidden_RD.dtype)
 
     if looks_ahead(loss_type, chosen):
-        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, bias, temperature, softcap)
+        head_R = (head.bias, head.temperature, softcap, logit_scale)
+        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head_R)
 
         def padded(value_R: Tensor) -> Tensor:
             return value_R.new_zeros(mask_NL.numel()).index_copy(0, place_R, value_R).view(mask_NL.shape)
@@ -108,19 +112,17 @@ def linear_policy_loss(
     def of_answers(value_N: Tensor) -> Tensor:
         return value_N.detach().to(wide)[place_R // max(1, mask_NL.shape[1])]
 
-    need = [torch.is_grad_enabled() and x is not None and x.requires_grad for x in (hidden_RD, weight_VD, bias)]
+    need = [torch.is_grad_enabled() and x is not None and x.requires_grad for x in (hidden_RD, weight_VD, head.bias)]
     loss, stats, *_ = torch.ops.videostr.linear_policy_loss(
         hidden_RD,
         weight_VD,
         target_R,
-        bias,
+        *head,
         at_tokens(old_logprob),
         of_answers(advantage_N),
         of_answers(reference.token_weights(mask_NL, loss_type, normalizer)),
         at_tokens(ref_logprob),
         at_tokens(sampler_logprob),
-        float(temperature),
-        None if softcap is None else float(softcap),
         need,
         LOSS_TYPES[loss_type].objective,
         *chosen,
@@ -147,18 +149,19 @@ def _any_device(
     weight,
     target,
     bias,
+    temperature,
+    softcap,
+    logit_scale,
     old_logprob,
     advantage,
     token_weight,
     ref_logprob,
     sampler_logprob,
-    temperature,
-    softcap,
     need,
     objective,
     *options,
 ):
-    every_hidden, kept = hidden, None
+    every_hidden, kept, head = hidden, None, Head(bias, temperature, softcap, logit_scale)
     chosen = PolicyOptions(*options)
     if chosen.kl_coef == 0 and chosen.entropy_coef == 0:
         kept = advantage.nonzero().flatten()
@@ -167,6 +170,7 @@ def _any_device(
             return None if value is None else value[kept]
 
         hidden, target, advantage, token_weight = map(keep, (hidden, target, advantage, token_weight))
+        head = head.rows(kept)
         old_logprob, ref_logprob, sampler_logprob = map(keep, (old_logprob, ref_logprob, sampler_logprob))
     wide = wide_dtype(hidden.dtype)
     gradients = Gradients(hidden, weight, *need)
@@ -177,8 +181,8 @@ def _any_device(
             """One token is an answer of length 1."""
             return None if value is None else value[rows, None]
 
-        head = (target[rows], bias)
-        logprob, entropy, lse = torch.ops.videostr.logprob_rows(logits, *head, temperature, softcap)
+        chunk = (target[rows], *head.rows(rows))
+        logprob, entropy, lse = torch.ops.videostr.logprob_rows(logits, *chunk)
         loss, numbers, grad_logprob, grad_entropy = torch.ops.videostr.policy_loss(
             logprob[:, None],
             logprob[:, None] if old_logprob is None else column(old_logprob),
@@ -195,7 +199,7 @@ def _any_device(
         stats.append(numbers)
         if any(need):
             torch.ops.videostr.logprob_rows_backward_(
-                logits, grad_logprob[:, 0], grad_entropy[:, 0], *head, entropy, lse, temperature, softcap
+                logits, grad_logprob[:, 0], grad_entropy[:, 0], entropy, lse, *chunk
             )
             gradients.add(rows, logits)
     grad_hidden, grad_weight, grad_bias = gradients.done()

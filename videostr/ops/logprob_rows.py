@@ -12,7 +12,7 @@ from .reference import wide_dtype
 
 
 @torch.library.register_fake("videostr::logprob_rows")
-def _fake(logits, target, bias, temperature, softcap):
+def _fake(logits, target, *_):
     row = logits.new_empty(logits.shape[0], dtype=wide_dtype(logits.dtype))
     return row, torch.empty_like(row), torch.empty_like(row)
 
@@ -23,8 +23,8 @@ def _fake_backward(logits, *_):
 
 
 @any_device("logprob_rows")
-def _torch_forward(logits, target, bias, temperature, softcap):
-    z = reference.scale_logits(logits, bias, temperature, softcap)
+def _torch_forward(logits, target, *head):
+    z = reference.scale_logits(logits, *head)
     lse = torch.logsumexp(z, dim=-1)
     logp = z - lse[:, None]
     entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
@@ -32,34 +32,33 @@ def _torch_forward(logits, target, bias, temperature, softcap):
 
 
 @any_device("logprob_rows_backward_")
-def _torch_backward(logits, grad_logprob, grad_entropy, target, bias, entropy, lse, temperature, softcap):
-    z = reference.scale_logits(logits, bias, temperature, softcap)
+def _torch_backward(logits, grad_logprob, grad_entropy, entropy, lse, target, bias, temperature, softcap, logit_scale):
+    z = reference.scale_logits(logits, bias, temperature, softcap, logit_scale)
     excluded = z == -torch.inf
     logp = z - lse[:, None]
     g, h = grad_logprob[:, None], grad_entropy[:, None]
     dz = -logp.exp() * (g + h * (logp.masked_fill(excluded, 0.0) + entropy[:, None]))
     dz.scatter_add_(1, target[:, None], g)
     if softcap is not None:
-        dz = dz * (1 - (z.masked_fill(excluded, 0.0) * (temperature / softcap)).square())
-    logits.copy_((dz / temperature).masked_fill(excluded, 0.0))
+        dz = dz * (1 - (z.masked_fill(excluded, 0.0) * (temperature[:, None] / softcap)).square())
+    logits.copy_((dz * (logit_scale / temperature[:, None])).masked_fill(excluded, 0.0))
 
 
 @on_cuda("logprob_rows")
-def _triton_forward(logits, target, bias, temperature, softcap):
+def _triton_forward(*arguments):
     from videostr.kernels.logprob_rows import logprob_rows  # imports triton, which only a GPU needs
 
-    return logprob_rows(logits.contiguous(), target.contiguous(), _dense(bias), temperature, softcap)
+    return logprob_rows(*_dense(arguments))
 
 
 @on_cuda("logprob_rows_backward_")
-def _triton_backward(logits, grad_logprob, grad_entropy, target, bias, entropy, lse, temperature, softcap):
+def _triton_backward(logits, *arguments):
     from videostr.kernels.logprob_rows import logprob_rows_backward_
 
     if not logits.is_contiguous():
         raise ValueError("logits must be contiguous: they are overwritten")
-    rows = (x.contiguous() for x in (grad_logprob, grad_entropy, target))
-    logprob_rows_backward_(logits, *rows, _dense(bias), entropy.contiguous(), lse.contiguous(), temperature, softcap)
+    logprob_rows_backward_(logits, *_dense(arguments))
 
 
-def _dense(bias):
-    return None if bias is None else bias.contiguous()
+def _dense(arguments):
+    return (x.contiguous() if isinstance(x, torch.Tensor) else x for x in arguments)

@@ -45,23 +45,23 @@ def wide_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def scaled_logits(
-    hidden_ND: Tensor, weight_VD: Tensor, bias: Tensor | None, temperature: float, softcap: float | None
+def scale_logits(
+    logits_NV: Tensor,
+    bias: Tensor | None,
+    temperature: float | Tensor = 1.0,
+    softcap: float | None = None,
+    logit_scale: float = 1.0,
 ) -> Tensor:
-    """Logits after bias, soft-cap and temperature."""
-    return scale_logits(hidden_ND @ weight_VD.T, bias, temperature, softcap)
-
-
-def scale_logits(logits_NV: Tensor, bias: Tensor | None, temperature: float, softcap: float | None) -> Tensor:
-    """Bias, soft-cap and temperature, in the wide dtype; an id whose raw logit is -inf stays there."""
+    """Bias, scale, soft-cap and temperature, in the wide dtype; an id whose raw logit is -inf stays there."""
     z_NV = logits_NV.to(wide_dtype(logits_NV.dtype))
     if bias is not None:
         z_NV = z_NV + bias
+    z_NV = z_NV * logit_scale
     if softcap is not None:
         excluded_NV = z_NV == -torch.inf
         z_NV = softcap * torch.tanh(z_NV.masked_fill(excluded_NV, 0.0) / softcap)
         z_NV = z_NV.masked_fill(excluded_NV, -torch.inf)
-    return z_NV / temperature
+    return z_NV / (temperature[:, None] if isinstance(temperature, Tensor) else temperature)
 
 
 def linear_logprob(
@@ -69,10 +69,11 @@ def linear_logprob(
     weight_VD: Tensor,
     target_N: Tensor,
     bias: Tensor | None = None,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     softcap: float | None = None,
+    logit_scale: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    z_NV = scaled_logits(hidden_ND, weight_VD, bias, temperature, softcap)
+    z_NV = scale_logits(hidden_ND @ weight_VD.T, bias, temperature, softcap, logit_scale)
     logp_NV = torch.log_softmax(z_NV, dim=-1)
     logprob_N = logp_NV.gather(1, target_N.long()[:, None]).squeeze(1)
     # 0 * log 0 = 0, in the gradient too: an excluded id enters the sum as p = 0, log p = 0
