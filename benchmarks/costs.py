@@ -32,8 +32,8 @@ def linear_policy_loss(N: int, D: int, V: int, itemsize: int = 2) -> Cost:
 
 
 def group_advantage(N: int, B: int, itemsize: int = 4) -> Cost:
-    """reward and id in, advantage out; a mean, a std and a flag a group. About 8 FLOPs an answer."""
-    return Cost(N * (2 * itemsize + 8) + B * (2 * itemsize + 1), {"fp32": 8.0 * N}, 1)
+    """reward and id in, advantage out; mean, std, extremes, count and a flag a group. About 10 FLOPs an answer."""
+    return Cost(N * (2 * itemsize + 8) + B * (4 * itemsize + 9), {"fp32": 10.0 * N}, 1)
 
 
 def policy_loss(N: int, L: int, itemsize: int = 4) -> Cost:

@@ -71,21 +71,26 @@ _OVERLAPS = (
 )
 
 
-def _group_advantage(dtype: str, divisible: tuple[str, ...], load_bytes: int, store_bytes: int) -> TritonVariant:
-    dtypes = dict.fromkeys(("reward_ptr", "task_ptr", "advantage_ptr", "mean_ptr", "std_ptr"), f"*{dtype}")
+def _group_advantage(dtype: str, divisible: tuple[str, ...], offsets: bool, load_bytes: int) -> TritonVariant:
+    """With offsets a group's rows begin anywhere; with ids and any N the mask may end inside 16 bytes."""
+    wide = ("reward", "weights", "task", "advantage", "mean", "std", "min", "max")
+    dtypes = {f"{name}_ptr": f"*{dtype}" for name in wide}
     return TritonVariant(
-        types={**dtypes, "group_ptr": "*i64", "informative_ptr": "*i1", "N": "i32"},
+        types={**dtypes, "index_ptr": "*i64", "count_ptr": "*i64", "informative_ptr": "*i1", "N": "i32"},
         constexprs={
             "EPS": (1e-6,),
             "MIN_STD": (0.0,),
             "SCALE": (0, 1, 2, 3),
-            "HAS_TASK": (False, True),
-            "BLOCK": (1024,),
+            "HAS_TASK": (True,),
+            "K": (1,) if divisible else (3,),
+            "HAS_WEIGHTS": (not divisible,),
+            "HAS_OFFSETS": (offsets,),
+            "BLOCK": (512,),
         },
         divisible=divisible,
         options={"num_warps": 8},
         load_bytes=load_bytes,
-        store_bytes=store_bytes,  # of one value: a group's rows need not lie beside each other
+        store_bytes=4 if dtype == "fp32" else 8,  # of one value: a group's rows need not lie beside each other
     )
 
 
@@ -183,10 +188,12 @@ TABLE: tuple[CudaKernel | TritonKernel, ...] = (
         "group_advantage",
         "group_advantage_kernel",
         variants=(
-            _group_advantage("fp32", ("N",), load_bytes=16, store_bytes=4),
-            _group_advantage("fp64", ("N",), load_bytes=16, store_bytes=8),
-            _group_advantage("fp32", (), load_bytes=8, store_bytes=4),  # any N: the mask may end inside 16 bytes
-            _group_advantage("fp64", (), load_bytes=8, store_bytes=8),
+            _group_advantage("fp32", ("N",), offsets=False, load_bytes=16),
+            _group_advantage("fp64", ("N",), offsets=False, load_bytes=16),
+            _group_advantage("fp32", (), offsets=False, load_bytes=8),
+            _group_advantage("fp64", (), offsets=False, load_bytes=8),
+            _group_advantage("fp32", (), offsets=True, load_bytes=4),
+            _group_advantage("fp64", ("N",), offsets=True, load_bytes=8),
         ),
     ),
 )

@@ -43,10 +43,12 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor hidden, Tensor weight, Tensor target," HEAD ", bool[] need)"
       " -> (Tensor grad_hidden, Tensor grad_weight, Tensor grad_bias)");
 
-  // reward [N], task_reward [N] float32 or float64; group [N] int64 in [0, num_groups).
+  // reward [N, K], weights [K], task_reward [N] of one dtype, float32 or float64. Groups by one of: group [N] int64 in
+  // [0, num_groups); offsets [num_groups + 1] int64. advantage [N]; the rest [num_groups], count int64, informative bool.
   m.def(
-      "group_advantage(Tensor reward, Tensor group, SymInt num_groups, str scale, float eps, float min_std,"
-      " Tensor? task_reward) -> (Tensor advantage, Tensor mean, Tensor std, Tensor informative)");
+      "group_advantage(Tensor reward, Tensor? group, Tensor? offsets, Tensor? weights, Tensor? task_reward,"
+      " SymInt num_groups, str scale, float eps, float min_std)"
+      " -> (Tensor advantage, Tensor mean, Tensor std, Tensor min, Tensor max, Tensor count, Tensor informative)");
 
   // hidden [R, D], weight [V, D], target [R], bias [V] as in linear_logprob; everything else [R], one a token, in the wide
   // dtype. objective and what follows: as in policy_loss. need: gradients of hidden, weight, bias; one that is not needed

@@ -24,14 +24,19 @@ class Operator:
 
 
 def advantage_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
-    def case(answers: int, groups: int, scale="std", task=False, eps=1e-6, min_std=0.0):
+    def case(answers: int, groups: int, scale="std", task=False, eps=1e-6, min_std=0.0, columns=1, sort=False):
         generator = torch.Generator().manual_seed(answers)
         # Few distinct rewards: groups without spread are the case that matters.
-        reward = torch.randint(0, 4, (answers,), generator=generator).to(dtype) / 3
+        reward = torch.randint(0, 4, (answers, columns), generator=generator).to(dtype) / 3
         group = torch.randint(0, max(groups, 1), (answers,), generator=generator)
         task_reward = torch.randint(0, 2, (answers,), generator=generator).to(dtype) if task else None
-        name = f"{answers} answers, {groups} groups, {scale}{', task reward' if task else ''}, {eps}, {min_std}"
-        return name, (reward, group, groups, scale, eps, min_std, task_reward)
+        weights = torch.rand(columns, generator=generator, dtype=dtype) if columns > 1 else None
+        offsets = None
+        if sort:
+            counts = torch.bincount(group, minlength=groups)
+            offsets, group = torch.cat([counts.new_zeros(1), counts.cumsum(0)]), None
+        name = f"{answers} answers, {groups} groups, {scale}, {columns} rewards, {eps}, {min_std}, {sort=}, {task=}"
+        return name, (reward, group, offsets, weights, task_reward, groups, scale, eps, min_std)
 
     for scale, task in product(("std", "none", "batch", "loo"), (False, True)):
         yield case(37, 9, scale, task, min_std=0.25 if task else 0.0)
@@ -39,18 +44,31 @@ def advantage_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
         yield case(answers, groups)
     yield case(64, 8, eps=0.0)
     yield case(200, 20, "loo", min_std=0.4)
+    for scale in ("std", "batch"):
+        yield case(90, 7, scale, task=True, columns=3)
+        yield case(90, 7, scale, task=True, columns=2, sort=True)
+    yield case(0, 3, sort=True)
+    yield case(31, 40, sort=True)
+
+
+def advantage_truth(reward, group, offsets, weights, task_reward, groups, *options) -> tuple[Tensor, ...]:
+    if group is None:
+        group = torch.repeat_interleave(torch.arange(groups), offsets.diff())
+    return tuple(reference.group_advantage(reward, group, groups, weights, task_reward, *options))
 
 
 def long_advantage_case(dtype: torch.dtype) -> tuple[str, tuple]:
     generator = torch.Generator().manual_seed(0)
-    reward = torch.randint(0, 4, (70_001,), generator=generator).to(dtype) / 3
-    return "70,001 answers", (reward, torch.randint(0, 3, (70_001,), generator=generator), 3, "std", 1e-6, 0.0, None)
+    reward = torch.randint(0, 4, (70_001, 1), generator=generator).to(dtype) / 3
+    group = torch.randint(0, 3, (70_001,), generator=generator)
+    return "70,001 answers", (reward, group, None, None, None, 3, "std", 1e-6, 0.0)
 
 
 def wide_advantage_case(dtype: torch.dtype) -> tuple[str, tuple]:
     """More groups than a launch's second dimension holds; too many programs for an interpreter."""
     group = torch.arange(70_000)
-    return "70,000 groups of one", (torch.rand(70_000, dtype=dtype), group, 70_000, "std", 1e-6, 0.0, None)
+    reward = torch.rand(70_000, 1, dtype=dtype)
+    return "70,000 groups of one", (reward, group, None, None, None, 70_000, "std", 1e-6, 0.0)
 
 
 LOSSES = {  # objective and the options that set it apart from `PolicyOptions`
@@ -184,9 +202,7 @@ OPERATORS = {
     "logprob_rows": Operator(logprob_rows, logit_cases),
     "logprob_rows_backward_": Operator(logit_gradient, logit_gradient_cases),
     "group_advantage": Operator(
-        lambda reward, group, groups, scale, eps, min_std, task: tuple(
-            reference.group_advantage(reward, group, scale, eps, min_std, task, groups)
-        ),
+        advantage_truth,
         advantage_cases,
     ),
     "policy_loss": Operator(policy_loss_truth, loss_cases, roundings=128),  # e^20 magnifies those of its exponent
@@ -204,9 +220,9 @@ def truth(operator: str, arguments: tuple) -> tuple[Tensor, ...]:
 def assert_close(
     actual: tuple[Tensor, ...], expected: tuple[Tensor, ...], dtype: torch.dtype, roundings: float = 32
 ) -> None:
-    """Equal within so many roundings of `dtype`; flags exactly."""
+    """Equal within so many roundings of `dtype`; counts and flags exactly."""
     for ours, right in zip(actual, expected, strict=True):
-        if right.dtype == torch.bool:
+        if not right.is_floating_point():
             assert torch.equal(ours.cpu(), right)
         else:
             tolerance = roundings * torch.finfo(dtype).eps

@@ -38,7 +38,7 @@ def make(provider: str, mode: str, device: str, size: tuple[int, int] | str) -> 
     if provider == "videostr":
         return lambda: ops.group_advantage(reward, group, scale=mode, num_groups=groups).advantage_N
     if provider == "torch":
-        return lambda: _torch(reward, group, groups, mode, 1e-6, 0.0, None)[0]
+        return lambda: _torch(reward[:, None], group, None, None, None, groups, mode, 1e-6, 0.0)[0]
     return lambda: _loop(reward, group, groups, mode)
 
 

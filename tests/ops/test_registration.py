@@ -28,7 +28,9 @@ def calls():
         arguments = (row, row, row, row, logits, *head, leaf(7), row, None, 1.0, [True, False, True])
         yield videostr.linear_logprob_backward, arguments
     group = torch.tensor([0, 1, 0])
-    yield videostr.group_advantage, (torch.rand(3), group, 2, "std", 1e-6, 0.0, torch.rand(3))
+    yield videostr.group_advantage, (torch.rand(3, 1), group, None, None, torch.rand(3), 2, "std", 1e-6, 0.0)
+    bounds = torch.tensor([0, 2, 3])
+    yield videostr.group_advantage, (torch.rand(3, 2), None, bounds, torch.rand(2), None, 2, "loo", 1e-6, 0.0)
     grid, mask = torch.rand(2, 3), torch.tensor([[True, False, True], [True, True, True]])
     options = (0.2, 0.2, None, [1.0, 1.1], [2.0, 3.0], [3.0, 2.0], 0.1, "k3", 10.0, True, 0.1, "token_mask", 0.0, 2.0)
     yield videostr.policy_loss, (leaf(2, 3), grid, row[:2], mask, row[:2], grid, leaf(2, 3), grid, "sapo", *options)

@@ -81,11 +81,10 @@ def with_advantages(groups: list[Group], config: GRPOConfig) -> list[Group]:
     advantage = config.advantage
     result = ops.group_advantage(
         torch.cat([group.reward_G for group in groups]),
-        torch.repeat_interleave(torch.arange(len(groups)), config.group_size),
+        offsets=torch.arange(len(groups) + 1) * config.group_size,
         scale=advantage.scale,
         eps=advantage.eps,
         min_std=advantage.min_std,
-        num_groups=len(groups),
         task_reward=torch.cat([group.task_G for group in groups]) if advantage.gate == "task" else None,
     )
     parts = result.advantage_N.split(config.group_size)

@@ -1,6 +1,6 @@
 """linear_logprob: hidden states and head -> log-prob of the target and entropy, the logits never whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -210,16 +210,16 @@ def _copies(kept: Tensor) -> Iterator[tuple[slice, Tensor]]:
 class Gradients:
     """Gradients of hidden, weight and bias from chunks of the logits' gradient; those not needed stay empty ([0]).
 
-    Those of weight and bias are summed in the wide dtype. 16-bit products come in blocks of the vocabulary, so that
-    what is not yet summed stays small.
+    Those of weight and bias are summed in the wide dtype, unless one chunk is all there is: then the product's own sums
+    are. 16-bit products come in blocks of the vocabulary, so that what is not yet summed stays small.
     """
 
     def __init__(self, hidden: Tensor, weight: Tensor, need_hidden: bool, need_weight: bool, need_bias: bool):
         wide = wide_dtype(hidden.dtype)
         self.operands, self.need = (hidden, weight), (need_hidden, need_weight, need_bias)
         self.hidden = hidden.new_empty(hidden.shape if need_hidden else (0,))
-        self.weight = hidden.new_zeros(weight.shape if need_weight else (0,), dtype=wide)
         self.bias = hidden.new_zeros(weight.shape[:1] if need_bias else (0,), dtype=wide)
+        self.weight: Tensor | None = None
 
     def add(self, rows: slice, grad_logits: Tensor) -> None:
         hidden, weight = self.operands
@@ -230,16 +230,30 @@ class Gradients:
             self.bias += grad_logits.sum(0, dtype=self.bias.dtype)
         if not need_weight:
             return
-        if self.weight.dtype == hidden.dtype:
+        if self.weight is None:  # the first chunk writes the sum, so that nobody fills it with zeros first
+            alone = rows.stop - rows.start == hidden.shape[0]
+            dtype = hidden.dtype if alone else wide_dtype(hidden.dtype)
+            self.weight = hidden.new_empty(weight.shape, dtype=dtype)
+            if dtype == hidden.dtype:
+                torch.mm(grad_logits.T, hidden[rows], out=self.weight)
+            else:
+                self._in_blocks(grad_logits, hidden[rows], Tensor.copy_)
+        elif self.weight.dtype == hidden.dtype:
             self.weight.addmm_(grad_logits.T, hidden[rows])
-            return
+        else:
+            self._in_blocks(grad_logits, hidden[rows], Tensor.add_)
+
+    def _in_blocks(self, grad_logits: Tensor, hidden: Tensor, put: Callable[[Tensor, Tensor], object]) -> None:
         step = max(1, PARTIAL_BYTES // (hidden.element_size() * hidden.shape[1]))
-        for begin in range(0, weight.shape[0], step):
+        for begin in range(0, self.weight.shape[0], step):
             block = slice(begin, begin + step)
-            self.weight[block] += grad_logits[:, block].T @ hidden[rows]
+            put(self.weight[block], grad_logits[:, block].T @ hidden)
 
     def done(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.hidden, self.weight.to(self.operands[0].dtype), self.bias
+        hidden, weight = self.operands
+        if self.weight is None:
+            self.weight = hidden.new_zeros(weight.shape if self.need[1] else (0,))
+        return self.hidden, self.weight.to(hidden.dtype), self.bias
 
 
 def _setup_context(ctx, inputs, output):
@@ -247,6 +261,7 @@ def _setup_context(ctx, inputs, output):
     _, entropy, lse, logits = output
     ctx.save_for_backward(entropy, lse, logits, hidden, weight, target, bias, temperature)
     ctx.mark_non_differentiable(lse, logits)
+    ctx.set_materialize_grads(False)  # zeros as large as the logits
 
 
 def _autograd_backward(ctx, grad_logprob, grad_entropy, *_):

@@ -224,6 +224,7 @@ def _together(stats_CS: Tensor) -> Tensor:
 def _setup_context(ctx, inputs, output):
     _, stats, *grads = output
     ctx.mark_non_differentiable(stats, *grads)
+    ctx.set_materialize_grads(False)  # zeros as large as the head
     ctx.save_for_backward(*grads)
     ctx.need = inputs[_NEED]
 

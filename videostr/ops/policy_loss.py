@@ -237,6 +237,7 @@ def _triton(*arguments):
 def _setup_context(ctx, inputs, output):
     _, stats, grad_logprob, grad_entropy = output
     ctx.mark_non_differentiable(stats, grad_logprob, grad_entropy)
+    ctx.set_materialize_grads(False)  # zeros as large as these
     ctx.save_for_backward(grad_logprob, grad_entropy)
 
 

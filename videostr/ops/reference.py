@@ -37,6 +37,9 @@ class GroupAdvantage(NamedTuple):
     advantage_N: Tensor
     mean_B: Tensor
     std_B: Tensor
+    min_B: Tensor
+    max_B: Tensor
+    count_B: Tensor
     informative_B: Tensor
 
 
@@ -83,27 +86,28 @@ def linear_logprob(
 
 
 def group_advantage(
-    reward_N: Tensor,
+    reward: Tensor,
     group_N: Tensor,
+    num_groups: int,
+    weights: Tensor | None = None,
+    task_reward: Tensor | None = None,
     scale: str = "std",
     eps: float = 1e-6,
     min_std: float = 0.0,
-    task_reward: Tensor | None = None,
-    num_groups: int | None = None,
 ) -> GroupAdvantage:
-    if num_groups is None:
-        num_groups = int(group_N.max()) + 1 if group_N.numel() else 0
+    reward_NK = reward if reward.ndim == 2 else reward[:, None]
+    reward_N = reward_NK.sum(1) if weights is None else reward_NK @ weights
     advantage_N = torch.zeros_like(reward_N)
-    mean_B = reward_N.new_zeros(num_groups)
-    std_B = reward_N.new_zeros(num_groups)
-    informative_B = torch.zeros(num_groups, dtype=torch.bool, device=reward_N.device)
+    mean_B, std_B, min_B, max_B = reward_N.new_zeros(4, num_groups).unbind()
+    count_B = torch.bincount(group_N, minlength=num_groups)
+    informative_B = torch.zeros(num_groups, dtype=torch.bool, device=reward.device)
     batch_std = _spread(reward_N)
     for b in range(num_groups):
         member_N = group_N == b
         reward_G = reward_N[member_N]
         if reward_G.numel() == 0:
             continue
-        mean_B[b] = reward_G.mean()
+        mean_B[b], min_B[b], max_B[b] = reward_G.mean(), reward_G.min(), reward_G.max()
         std_B[b] = _spread(reward_G)
         gate = std_B[b] if task_reward is None else _spread(task_reward[member_N])
         informative_B[b] = gate > min_std
@@ -117,7 +121,7 @@ def group_advantage(
         elif scale == "loo":
             centred_G = centred_G * (reward_G.numel() / (reward_G.numel() - 1))
         advantage_N[member_N] = centred_G
-    return GroupAdvantage(advantage_N, mean_B, std_B, informative_B)
+    return GroupAdvantage(advantage_N, mean_B, std_B, min_B, max_B, count_B, informative_B)
 
 
 def _spread(reward_G: Tensor) -> Tensor:
