@@ -38,7 +38,7 @@ def group_advantage(N: int, B: int, itemsize: int = 4) -> Cost:
 
 def policy_loss(N: int, L: int, itemsize: int = 4) -> Cost:
     """Log-prob, old and reference log-prob and entropy in, two gradients out, a mask byte a token; about 30 FLOPs."""
-    return Cost(N * L * (6 * itemsize + 1) + N * itemsize, {"fp32": 30.0 * N * L}, None)
+    return Cost(N * L * (6 * itemsize + 1) + N * itemsize, {"fp32": 30.0 * N * L}, 2)
 
 
 def temporal_iou(n: int, itemsize: int = 4) -> Cost:
