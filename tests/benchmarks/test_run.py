@@ -1,15 +1,18 @@
 """The benchmark runner end to end, in its smallest size. What it measures is checked, how fast it was is not."""
 
 import csv
+import importlib
 import json
 import pkgutil
 
 import pytest
+import torch
 
 from benchmarks import operators, run
 
 COLUMNS = "operator provider version mode shape metric unit median p20 p80 bytes flops error device threads".split()
-NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(operators.__path__)))
+NAMES = ("group_advantage", "temporal_iou")
+ALL = tuple(sorted(module.name for module in pkgutil.iter_modules(operators.__path__)))
 
 
 @pytest.fixture
@@ -34,6 +37,19 @@ def test_rows_of_every_provider(rows, tmp_path):
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["environment"]["versions"]["torch"] and len(results["rows"]) == sum(map(len, rows.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_every_provider_runs_and_is_right(name):
+    """In this process and at the smallest size: what the runner does around it is the test above."""
+    module = importlib.import_module(f"benchmarks.operators.{name}")
+    for mode, size in module.sizes(torch.device("cpu"), True):
+        assert module.cost(mode, size).bytes > 0 and module.shape(size)
+        for provider in module.providers(mode, size):
+            module.make(provider, mode, "cpu", "tiny")()
+            bound = 0.02 if mode == "bfloat16" else 1e-5
+            assert module.error(provider, mode, "cpu", size) < bound, (provider, mode)
 
 
 @pytest.mark.parametrize(
