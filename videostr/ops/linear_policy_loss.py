@@ -230,6 +230,8 @@ def _setup_context(ctx, inputs, output):
 
 
 def _autograd_backward(ctx, grad_loss, *_):
+    if grad_loss is None:
+        return (None,) * len(ctx.needs_input_grad)
     scaled = [grad_loss * grad if need else None for need, grad in zip(ctx.need, ctx.saved_tensors, strict=True)]
     return scaled[0], scaled[1], None, scaled[2], *[None] * (len(ctx.needs_input_grad) - 4)
 

@@ -245,6 +245,8 @@ def _autograd_backward(ctx, grad_loss, *_):
     grad_logprob, grad_entropy = ctx.saved_tensors
     need_logprob, need_entropy = ctx.needs_input_grad[0], ctx.needs_input_grad[6]
     grads = [None] * len(ctx.needs_input_grad)
+    if grad_loss is None:
+        return tuple(grads)
     if need_logprob:
         grads[0] = grad_loss * grad_logprob
     if need_entropy:
