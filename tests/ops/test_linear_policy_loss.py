@@ -47,7 +47,7 @@ def make(seed, answers, length, width, vocabulary, dtype=torch.float64):
 
 
 def expected(leaves, target, advantage, mask, old, ref, sampler, *, temperature=1.0, softcap=None, **options):
-    """By reference.py alone: whole logits, log-probs in a padded rectangle, autograd."""
+    """By the specification alone: whole logits, log-probs in a padded rectangle, autograd."""
     logprob, entropy = reference.linear_logprob(leaves[0], leaves[1], target, leaves[2], temperature, softcap)
     padded = [torch.zeros(mask.shape, dtype=logprob.dtype).masked_scatter(mask, x) for x in (logprob, entropy)]
     old = padded[0].detach() if old is None else old

@@ -131,7 +131,7 @@ def _torch(reward_NK, group, offsets, weights, task_reward, num_groups, scale, e
     if scale == "std":
         factor = factor / (std + eps)
     elif scale == "batch":
-        factor = factor / (reference._spread(reward) + eps)
+        factor = factor / (reference.spread(reward) + eps)
     elif scale == "loo":
         factor = factor * (count / (count - 1).clamp(min=1))
     # a group without spread under eps = 0 would divide 0 by 0

@@ -1,0 +1,51 @@
+"""The operators in plain torch: the specification every kernel is tested against.
+
+Differentiable by autograd, at the precision of the inputs (float64 in, float64 throughout; 16-bit inputs are widened
+after the matrix product, as torch's own log-softmax would see them). Nothing here is blocked or fast, and arguments are
+taken as checked: `videostr.ops` does that.
+"""
+
+from .dtypes import wide_dtype
+from .group_advantage import GroupAdvantage, group_advantage, spread
+from .linear_logprob import linear_logprob, scale_logits
+from .policy_loss import (
+    LOG_RATIO_LIMIT,
+    LOG_TINY,
+    LOSS_TYPES,
+    STATS,
+    LossType,
+    PolicyOptions,
+    importance_weights,
+    kl_terms,
+    objective_terms,
+    policy_loss,
+    token_weights,
+    weighted_policy_loss,
+    with_sample_size,
+)
+from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
+
+__all__ = [
+    "GroupAdvantage",
+    "LOG_RATIO_LIMIT",
+    "LOG_TINY",
+    "LOSS_TYPES",
+    "LossType",
+    "PolicyOptions",
+    "STATS",
+    "group_advantage",
+    "importance_weights",
+    "kl_terms",
+    "linear_logprob",
+    "objective_terms",
+    "policy_loss",
+    "scale_logits",
+    "spread",
+    "temporal_iou",
+    "temporal_iou_pairwise",
+    "temporal_iou_sets",
+    "token_weights",
+    "weighted_policy_loss",
+    "wide_dtype",
+    "with_sample_size",
+]
