@@ -41,6 +41,13 @@ def policy_loss(N: int, L: int, itemsize: int = 4) -> Cost:
     return Cost(N * L * (6 * itemsize + 1) + N * itemsize, {"fp32": 30.0 * N * L}, 2)
 
 
+def prefix_attention(P: int, G: int, L: int, H: int, Hk: int, D: int, itemsize: int = 2) -> Cost:
+    """Forward and backward, 12 FLOPs a pair of query and visible key, head and width; states and gradients once."""
+    pairs = P * (P + 1) // 2 + G * (L * P + L * (L + 1) // 2)
+    flops = {"bf16_tensor" if itemsize == 2 else "fp32": 12.0 * D * H * pairs}
+    return Cost(2 * itemsize * (P + G * L) * D * 2 * (H + Hk), flops, None)
+
+
 def temporal_iou(n: int, itemsize: int = 4) -> Cost:
     """Two intervals in, one number out; about 20 FLOPs with the division, in double whatever the dtype."""
     return Cost(n * 5 * itemsize, {"fp64": 20.0 * n}, 1)
@@ -63,6 +70,7 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "linear_policy_loss": (linear_policy_loss, ({"N": 8192, "D": 4096, "V": 151_936},)),
     "group_advantage": (group_advantage, ({"N": 2048, "B": 256}, {"N": 65_536, "B": 4096})),
     "policy_loss": (policy_loss, ({"N": 2048, "L": 512},)),
+    "prefix_attention": (prefix_attention, ({"P": 4096, "G": 16, "L": 128, "H": 28, "Hk": 4, "D": 128},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
     "temporal_iou_sets": (temporal_iou_sets, ({"answers": 4096, "pred": 8, "target": 6},)),

@@ -23,6 +23,7 @@ from .policy_loss import (
     weighted_policy_loss,
     with_sample_size,
 )
+from .prefix_attention import prefix_attention, prefix_mask
 from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "linear_logprob",
     "objective_terms",
     "policy_loss",
+    "prefix_attention",
+    "prefix_mask",
     "scale_logits",
     "spread",
     "temporal_iou",
