@@ -26,14 +26,16 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   // Compiler that made this object.
   m.def("build_info() -> str");
 
-  // logits [N, V]; target [N] int64; bias [V] and everything [N] float32 (float64 for float64).
+  // logits [N, V]; target [N] int64, one outside [0, V) being none of these columns; bias [V] and everything [N] float32
+  // (float64 for float64).
   m.def("logprob_rows(Tensor logits, Tensor target," HEAD ") -> (Tensor logprob, Tensor entropy, Tensor lse)");
   // Turns the logits into their gradient.
   m.def(
       "logprob_rows_backward_(Tensor(a!) logits, Tensor grad_logprob, Tensor grad_entropy, Tensor entropy, Tensor lse,"
       " Tensor target," HEAD ") -> ()");
 
-  // hidden [N, D], weight [V, D] one dtype; the rest as above. logits: hidden times weight, [0, V] without keep_logits.
+  // hidden [N, D], weight [V, D] one dtype; the rest as above. logits: hidden times weight, N V in the order of the tiles,
+  // [0] without keep_logits.
   m.def(
       "linear_logprob(Tensor hidden, Tensor weight, Tensor target," HEAD ", bool keep_logits)"
       " -> (Tensor logprob, Tensor entropy, Tensor lse, Tensor logits)");

@@ -170,6 +170,23 @@ def logit_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
             ("soft-cap", (bias, temperature, 4.0, 0.6)),
         ):
             yield f"{rows} x {vocabulary} {name}", (logits.clone(), target, *arguments)
+    some = torch.tensor([-1, 2, 64, -1000, 2**40])  # the columns are some of the ids
+    yield (
+        "targets elsewhere",
+        (torch.linspace(-3, 3, 320).view(5, 64).to(dtype), some, None, torch.ones(5).to(wide), None, 1.0),
+    )
+
+
+def excluded_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    """Also columns of which all are excluded."""
+    yield from logit_cases(dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    bias, row = torch.full((17,), -torch.inf, dtype=wide), torch.ones(2, dtype=wide)
+    for softcap in (None, 4.0):
+        yield (
+            f"nothing left, {softcap}",
+            (torch.ones(2, 17, dtype=dtype), torch.tensor([3, 99]), bias, row, softcap, 1.0),
+        )
 
 
 def logit_gradient_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
@@ -183,14 +200,20 @@ def logit_gradient_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
 
 def logprob_rows(logits: Tensor, target: Tensor, *head) -> tuple[Tensor, ...]:
     z = reference.scale_logits(logits, *head)
+    if z.numel() and bool((z == -torch.inf).all()):
+        nothing = z.new_full(z.shape[:1], -torch.inf)
+        return nothing, torch.zeros_like(nothing), nothing
     logp = torch.log_softmax(z, -1)
     entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
-    return logp.gather(1, target[:, None])[:, 0], entropy, torch.logsumexp(z, -1)
+    here = (target >= 0) & (target < z.shape[1])
+    at_target = logp.gather(1, torch.where(here, target, 0)[:, None])[:, 0]
+    return at_target.masked_fill(~here, -torch.inf), entropy, torch.logsumexp(z, -1)
 
 
 def logit_gradient(logits, g, h, _entropy, _lse, target, *head) -> tuple[Tensor]:
     leaf = logits.clone().requires_grad_()
-    logprob, entropy, _ = logprob_rows(leaf, target, *head)
+    logprob, entropy, lse = logprob_rows(leaf, target, *head)
+    logprob = torch.where(logprob == -torch.inf, -lse, logprob)  # the target's own logit is elsewhere
     return torch.autograd.grad((logprob * g).sum() + (entropy * h).sum(), leaf)
 
 
@@ -199,7 +222,7 @@ def _double(values):
 
 
 OPERATORS = {
-    "logprob_rows": Operator(logprob_rows, logit_cases),
+    "logprob_rows": Operator(logprob_rows, excluded_cases),
     "logprob_rows_backward_": Operator(logit_gradient, logit_gradient_cases),
     "group_advantage": Operator(
         advantage_truth,
