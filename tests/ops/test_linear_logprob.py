@@ -301,6 +301,30 @@ def test_tiles_keep_the_error_at_most_twice_torchs(rng, monkeypatch, dtype):
         assert error <= 2 * allowed + 1e-6 * true.norm(), name
 
 
+@pytest.mark.parametrize("keep_logits", [False, True])
+def test_workspace(rng, monkeypatch, keep_logits):
+    """No tensor is larger than a tile, an input, a gradient or, where asked for, the kept logits."""
+    monkeypatch.setattr(module, "TILE_BYTES", {"cpu": 40 * 64 * 4})
+    monkeypatch.setattr(module, "LEAST_IDS", 16)
+    (hidden, weight), target, g, h = make(rng, 40, 8, 3000, torch.float32, False)
+    made = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            made.extend(x.numel() for x in (out if isinstance(out, tuple) else (out,)) if isinstance(x, torch.Tensor))
+            return out
+
+    head = (None, torch.ones(40), None, 1.0)
+    with torch.no_grad(), Watch():
+        _, entropy, lse, kept = module._forward(hidden, weight, target, *head, keep_logits)
+        rows = (g.float(), h.float(), entropy, lse)
+        module._backward(*rows, kept, hidden, weight, target, *head, [True, True, False])
+    assert max(made) == (40 * 3000 if keep_logits else weight.numel())
+    assert 40 * 64 in made  # a tile
+    assert 40 * 3000 not in made or keep_logits
+
+
 def test_nan_stays_nan(rng, monkeypatch):
     small_tiles(monkeypatch)
     inputs, target, _, _ = make(rng, 4, 7, 100, torch.float32, False)
