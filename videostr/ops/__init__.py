@@ -14,15 +14,18 @@ from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
 from .policy_loss import policy_loss  # noqa: E402
-from .reference import GroupAdvantage  # noqa: E402
+from .reference import GroupAdvantage, RelationGraph  # noqa: E402
+from .relation_graph import relation_graph  # noqa: E402
 from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets  # noqa: E402
 
 __all__ = [
     "GroupAdvantage",
+    "RelationGraph",
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",
     "policy_loss",
+    "relation_graph",
     "temporal_iou",
     "temporal_iou_pairwise",
     "temporal_iou_sets",

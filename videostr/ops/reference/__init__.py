@@ -5,6 +5,7 @@ after the matrix product, as torch's own log-softmax would see them). Nothing he
 taken as checked: `videostr.ops` does that.
 """
 
+from .assignment import Assignment, assignment, assignment_ragged
 from .dtypes import wide_dtype
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
@@ -23,22 +24,29 @@ from .policy_loss import (
     weighted_policy_loss,
     with_sample_size,
 )
+from .relation_graph import PARTS, RelationGraph, relation_graph
 from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
 
 __all__ = [
+    "Assignment",
     "GroupAdvantage",
     "LOG_RATIO_LIMIT",
     "LOG_TINY",
     "LOSS_TYPES",
     "LossType",
+    "PARTS",
     "PolicyOptions",
+    "RelationGraph",
     "STATS",
+    "assignment",
+    "assignment_ragged",
     "group_advantage",
     "importance_weights",
     "kl_terms",
     "linear_logprob",
     "objective_terms",
     "policy_loss",
+    "relation_graph",
     "scale_logits",
     "spread",
     "temporal_iou",
