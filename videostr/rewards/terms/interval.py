@@ -1,0 +1,61 @@
+"""One interval in time: its overlap with the true one, and whether it was written as asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from videostr.rewards.batch import Completions, Score
+from videostr.rewards.parse.interval import Mode, ParsedInterval, find_interval, parse_interval
+from videostr.rewards.terms.overlap import as_durations, as_spans, best_overlap
+
+
+@dataclass(frozen=True)
+class IntervalTerm:
+    """kind "iou": |P ∩ G| / |hull(P, G)|, the best over the true intervals (TVG-R1's, C); "time_r1": Time-R1's, in
+    which the ends count (needs the column "duration").
+
+    where: "time": <time>[start, end]</time>; "words": "… in 5.2 - 7 seconds", TimeLens' form. mode, think: of
+    `parse_interval`. Columns: spans, (start, end) pairs in seconds or one such pair.
+    """
+
+    kind: Literal["iou", "time_r1"] = "iou"
+    mode: Mode = "strict"
+    think: bool = True
+    where: Literal["time", "words"] = "time"
+    columns: ClassVar = ("spans",)
+    optional: ClassVar = ("duration",)
+
+    def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
+        parsed = self.parsed(batch)
+        spans = [as_spans(value, row) for row, value in enumerate(batch.column("spans"))]
+        durations = as_durations(batch.optional("duration"), len(batch)) if self.kind == "time_r1" else None
+        reasons = ["ok" if p.span is not None else p.reason for p in parsed]
+        return Score(best_overlap([p.span for p in parsed], spans, durations), reasons)
+
+    def parsed(self, batch: Completions) -> list[ParsedInterval]:
+        if self.where == "words":
+            return batch.parse(find_interval)
+        return batch.parse(parse_interval, mode=self.mode, think=self.think)
+
+    def parse(self, text: str) -> ParsedInterval:
+        """The interval of one text."""
+        return find_interval(text) if self.where == "words" else parse_interval(text, self.mode, self.think)
+
+
+@dataclass(frozen=True)
+class IntervalFormatTerm:
+    """1 where `parse_interval` finds the format right: TVG-R1's <think>…</think>…<time>[start, end]</time>… (C), or
+    without the thinking. strict gives nothing for an interval that is none; paper does (a fault of the released code).
+    """
+
+    mode: Mode = "strict"
+    think: bool = True
+    columns: ClassVar = ()
+    optional: ClassVar = ()
+
+    def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
+        parsed = batch.parse(parse_interval, mode=self.mode, think=self.think)
+        value_N = torch.tensor([p.format_ok for p in parsed], dtype=torch.float64)
+        return Score(value_N, ["ok" if p.format_ok else p.reason for p in parsed])

@@ -1,0 +1,80 @@
+"""Several intervals against several true ones, MUSEG's way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import ClassVar, Literal
+
+import torch
+
+from videostr import ops
+from videostr.rewards.batch import Completions, Score
+from videostr.rewards.parse.segments import parse_segments
+from videostr.rewards.terms.overlap import Span, as_spans
+
+
+@dataclass(frozen=True)
+class SegmentsTerm:
+    """part "f1": F1 of the total overlap, 2 |P ∩ G| / (|P| + |G|), P and G the unions of the answered and of the true
+    intervals. "match": the mean of (1 + GIoU) / 2 over the pairs of the i-th answered and the i-th true interval, in
+    the order written; one without partner scores 0. MUSEG adds the two (C).
+
+    Columns: spans, (start, end) pairs in seconds.
+    """
+
+    part: Literal["f1", "match"] = "f1"
+    columns: ClassVar = ("spans",)
+    optional: ClassVar = ()
+
+    def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
+        parsed = batch.parse(parse_segments)
+        spans = [as_spans(value, row) for row, value in enumerate(batch.column("spans"))]
+        score = _f1 if self.part == "f1" else _match
+        reasons = ["ok" if p.spans else p.reason for p in parsed]
+        return Score(score([p.spans for p in parsed], spans), reasons)
+
+
+def _f1(preds: Sequence[Sequence[Span]], spans: Sequence[Sequence[Span]]) -> torch.Tensor:
+    iou_N = ops.temporal_iou_sets(*_ragged(preds), *_ragged(spans))
+    return 2 * iou_N / (1 + iou_N)  # the same as 2 inter / (|P| + |G|)
+
+
+def _ragged(sets: Sequence[Sequence[Span]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(K, 2) float64 and offsets (N + 1,)."""
+    flat_K2 = torch.tensor([span for spans in sets for span in spans], dtype=torch.float64).reshape(-1, 2)
+    return flat_K2, torch.tensor([0, *accumulate(map(len, sets))])
+
+
+def _match(preds: Sequence[Sequence[Span]], spans: Sequence[Sequence[Span]]) -> torch.Tensor:
+    pairs = [
+        (row, pred, true)
+        for row, (some, truth) in enumerate(zip(preds, spans, strict=True))
+        for pred, true in zip(some, truth, strict=False)
+    ]
+    pred_K2, true_K2 = (torch.tensor([pair[i] for pair in pairs], dtype=torch.float64).reshape(-1, 2) for i in (1, 2))
+    row_K = torch.tensor([pair[0] for pair in pairs], dtype=torch.int64)
+    score_K = (1 + ops.temporal_iou(pred_K2, true_K2, kind="giou")) / 2
+    total_N = torch.zeros(len(preds), dtype=torch.float64).index_add(0, row_K, score_K)
+    count = [max(len(some), len(truth)) for some, truth in zip(preds, spans, strict=True)]
+    return total_N / torch.tensor(count, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class SegmentsFormatTerm:
+    """1 for <think>…</think><answer>1.5-3 7-9</answer> and nothing else, whose thinking mentions the answer's times;
+    0.6 where it does not (MUSEG's first phase, C). timestamps=False: they are not asked for (its second phase, C).
+
+    Departs: MUSEG gives 0.2 for the tags with anything unreadable in them, and 1 for an empty answer; here that is 0.
+    """
+
+    timestamps: bool = True
+    columns: ClassVar = ()
+    optional: ClassVar = ()
+
+    def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
+        value, reasons = [], []
+        for parsed in batch.parse(parse_segments):
+            complete = parsed.format_ok and (parsed.timestamps_ok or not self.timestamps)
+            value.append(1.0 if complete else 0.6 if parsed.format_ok else 0.0)
+            reasons.append("ok" if complete else parsed.reason)
+        return Score(torch.tensor(value, dtype=torch.float64), reasons)
