@@ -67,6 +67,9 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob," POLICY_OPTIONS
       ") -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
 
+  // text [C] uint8, offsets [N + 1] int64; span [N, 2] float64, code [N] int64. CPU only.
+  m.def("parse_interval(Tensor text, Tensor offsets, bool think) -> (Tensor span, Tensor code)");
+
   // Intervals [..., 2], one dtype, float32 or float64.
   m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");
   m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");

@@ -42,6 +42,10 @@ def calls():
     yield videostr.linear_policy_loss, (*head, *given, "clip", *plain)
     yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), row, 3.0, 0.5)
     yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, row, row, target, None, row, None, 1.0)
+    yield (
+        videostr.parse_interval,
+        (torch.tensor(list(b"<time>[1, 2]</time>" * 2), dtype=torch.uint8), torch.tensor([0, 19, 38]), False),
+    )
     yield videostr.temporal_iou, (spans(5), spans(5), "giou")
     yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
     offsets = torch.tensor([0, 2, 5])

@@ -13,6 +13,7 @@ from . import logprob_rows  # noqa: E402, F401
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
+from .parse_interval import parse_interval  # noqa: E402
 from .policy_loss import policy_loss  # noqa: E402
 from .reference import GroupAdvantage, RelationGraph  # noqa: E402
 from .relation_graph import relation_graph  # noqa: E402
@@ -24,6 +25,7 @@ __all__ = [
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",
+    "parse_interval",
     "policy_loss",
     "relation_graph",
     "temporal_iou",

@@ -21,7 +21,7 @@ class RewardBatch:
     total_N: torch.Tensor
     terms: dict[str, torch.Tensor]
     reasons: list[str]
-    parsed: list[Any] = field(repr=False)
+    parsed: Sequence[Any] = field(repr=False)
     task: Mapping[str, float] = field(default_factory=lambda: {"iou": 1.0})
 
     @property

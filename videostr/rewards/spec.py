@@ -28,6 +28,9 @@ NAMES = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 """The specs that come with the package, for `load_reward`."""
 
 
+_FINE = frozenset(("ok", "not_asked"))
+
+
 @dataclass(frozen=True)
 class Gate:
     """The term counts only where the earlier term `term` is above `above`; elsewhere it is 0."""
@@ -110,9 +113,9 @@ class RewardSpec:
             ValueError: lengths that differ, a column that is missing, a truth that is none.
             TypeError: a completion that is not a str.
         """
-        for row, text in enumerate(completions):
-            if not isinstance(text, str):
-                raise TypeError(f"completions[{row}]: expected str, got {type(text).__name__}")
+        wrong = next((row for row, text in enumerate(completions) if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise TypeError(f"completions[{wrong}]: expected str, got {type(completions[wrong]).__name__}")
         ours = {theirs: name for name, theirs in self.columns.items()}
         known = {ours.get(name, name): columns[name] for name in self.needs if columns.get(name) is not None}
         batch = Completions(list(completions), known, tokens, groups)
@@ -132,13 +135,15 @@ class RewardSpec:
 
     def _first_reasons(self, reasons: dict[str, list[str]]) -> list[str]:
         order = [*self.task, *(name for name in self.terms if name not in self.task)]
-        first = []
-        for row in zip(*(reasons[name] for name in order), strict=True):
-            wrong = (f"{name}/{code}" for name, code in zip(order, row, strict=True) if code not in ("ok", "not_asked"))
-            first.append(next(wrong, "ok"))
+        first = ["ok"] * len(reasons[order[0]])
+        for name in reversed(order):
+            if not _FINE.issuperset(reasons[name]):
+                for row, code in enumerate(reasons[name]):
+                    if code not in _FINE:
+                        first[row] = f"{name}/{code}"
         return first
 
-    def _parsed(self, batch: Completions) -> list[Any]:
+    def _parsed(self, batch: Completions) -> Sequence[Any]:
         return self.interval.parsed(batch) if self.interval else []
 
     @property

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 
 from videostr.rewards.batch import RewardBatch
-from videostr.rewards.parse import MODES, Mode, ParsedInterval, parse_interval
-from videostr.rewards.terms.overlap import Span, as_durations, best_overlap
+from videostr.rewards.parse import MODES, Mode, ParsedInterval, parse_interval, parse_intervals
+from videostr.rewards.terms.overlap import as_durations, as_span_sets, best_overlap
 
 Kind = Literal["tvg", "tvg_no_think", "time_r1"]
 KINDS = ("tvg", "tvg_no_think", "time_r1")
@@ -48,7 +48,7 @@ class TemporalReward:
     def __call__(
         self,
         completions: Sequence[str],
-        spans: Sequence[Sequence[Span]],
+        spans: Sequence[Sequence[Sequence[float]]],
         durations: Sequence[float | None] | None = None,
     ) -> RewardBatch:
         """Score N completions.
@@ -65,16 +65,20 @@ class TemporalReward:
         """
         if len(spans) != len(completions):
             raise ValueError(f"spans: expected one entry a completion ({len(completions)}), got {len(spans)}")
-        parsed = [self.parse(text) for text in completions]
+        parsed = parse_intervals(completions, self.mode, self._think)
         durations = as_durations(durations, len(completions)) if self.kind == "time_r1" else None
-        task = best_overlap([p.span for p in parsed], spans, durations)
+        task = best_overlap(parsed.span_N2, as_span_sets(spans), durations)
         terms = {
             "iou": task.to(torch.float32),
-            "format": torch.tensor([float(p.format_ok) for p in parsed], dtype=torch.float32),
+            "format": parsed.format_N.to(torch.float32),
         }
         total = self.iou_weight * terms["iou"] + self.format_weight * terms["format"]
-        return RewardBatch(total, terms, [p.reason for p in parsed], parsed)
+        return RewardBatch(total, terms, parsed.reasons, parsed)
 
     def parse(self, text: str) -> ParsedInterval:
         """The interval of one text, read as this reward reads it."""
-        return parse_interval(text, self.mode, self.kind != "tvg_no_think")
+        return parse_interval(text, self.mode, self._think)
+
+    @property
+    def _think(self) -> bool:
+        return self.kind != "tvg_no_think"

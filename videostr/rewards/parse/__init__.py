@@ -5,6 +5,7 @@ from videostr.rewards.parse.boxes import ParsedBox, ParsedTube, parse_box, parse
 from videostr.rewards.parse.choice import ParsedChoice, parse_choice
 from videostr.rewards.parse.graph import Node, ParsedGraph, parse_graph, read_graph
 from videostr.rewards.parse.interval import MODES, Mode, ParsedInterval, find_interval, parse_interval
+from videostr.rewards.parse.intervals import ParsedIntervals, find_intervals, parse_intervals
 from videostr.rewards.parse.number import ParsedNumber, parse_number
 from videostr.rewards.parse.reasons import REASONS
 from videostr.rewards.parse.segments import ParsedSegments, parse_segments
@@ -21,16 +22,19 @@ __all__ = [
     "ParsedChoice",
     "ParsedGraph",
     "ParsedInterval",
+    "ParsedIntervals",
     "ParsedNumber",
     "ParsedSegments",
     "ParsedTube",
     "Section",
     "find_interval",
+    "find_intervals",
     "find_section",
     "parse_box",
     "parse_choice",
     "parse_graph",
     "parse_interval",
+    "parse_intervals",
     "parse_number",
     "parse_segments",
     "parse_tube",

@@ -8,7 +8,8 @@ import torch
 
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.interval import Mode, ParsedInterval, find_interval, parse_interval
-from videostr.rewards.terms.overlap import as_durations, as_spans, best_overlap
+from videostr.rewards.parse.intervals import ParsedIntervals, find_intervals, parse_intervals
+from videostr.rewards.terms.overlap import as_durations, as_span_sets, best_overlap
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,16 @@ class IntervalTerm:
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = self.parsed(batch)
-        spans = [as_spans(value, row) for row, value in enumerate(batch.column("spans"))]
+        spans = as_span_sets(batch.column("spans"))
         durations = as_durations(batch.optional("duration"), len(batch)) if self.kind == "time_r1" else None
-        reasons = ["ok" if p.span is not None else p.reason for p in parsed]
-        return Score(best_overlap([p.span for p in parsed], spans, durations), reasons)
+        there = (~parsed.span_N2[:, 0].isnan()).tolist()
+        reasons = ["ok" if t else reason for t, reason in zip(there, parsed.reasons, strict=True)]
+        return Score(best_overlap(parsed.span_N2, spans, durations), reasons)
 
-    def parsed(self, batch: Completions) -> list[ParsedInterval]:
+    def parsed(self, batch: Completions) -> ParsedIntervals:
         if self.where == "words":
-            return batch.parse(find_interval)
-        return batch.parse(parse_interval, mode=self.mode, think=self.think)
+            return batch.once(find_intervals, lambda: find_intervals(batch.texts))
+        return _parsed(batch, self.mode, self.think)
 
     def parse(self, text: str) -> ParsedInterval:
         """The interval of one text."""
@@ -56,6 +58,10 @@ class IntervalFormatTerm:
     optional: ClassVar = ()
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
-        parsed = batch.parse(parse_interval, mode=self.mode, think=self.think)
-        value_N = torch.tensor([p.format_ok for p in parsed], dtype=torch.float64)
-        return Score(value_N, ["ok" if p.format_ok else p.reason for p in parsed])
+        parsed = _parsed(batch, self.mode, self.think)
+        rows = zip(parsed.format_N.tolist(), parsed.reasons, strict=True)
+        return Score(parsed.format_N.double(), ["ok" if right else reason for right, reason in rows])
+
+
+def _parsed(batch: Completions, mode: Mode, think: bool) -> ParsedIntervals:
+    return batch.once((parse_intervals, mode, think), lambda: parse_intervals(batch.texts, mode, think))

@@ -1,31 +1,40 @@
 """Predicted intervals against the true ones of their samples, a whole batch in one operator call."""
 
 from collections.abc import Sequence
+from itertools import chain
 
+import numpy as np
 import torch
 
 from videostr import ops
 
-Span = Sequence[float]
+Span = tuple[float, float]
 
 
-def as_spans(value: object, row: int) -> list[tuple[float, float]]:
+def as_span_sets(column: Sequence[object]) -> list[list[Span]]:
+    """N samples' true intervals. The completions of a group have one and the same truth, which is looked at once."""
+    known: dict[int, list[Span]] = {}
+    sets = []
+    for row, value in enumerate(column):
+        spans = known.get(id(value))
+        if spans is None:
+            known[id(value)] = spans = _as_spans(value, row)
+        sets.append(spans)
+    return sets
+
+
+def _as_spans(value: object, row: int) -> list[Span]:
     """A sample's true intervals, from [[start, end], …] or one [start, end]. Raises ValueError for anything else."""
-    spans = [value] if _is_pair(value) else value
-    if not isinstance(spans, Sequence) or isinstance(spans, str) or not all(_is_pair(span) for span in spans):
+    try:
+        pairs = [value] if len(value) == 2 and not hasattr(value[0], "__len__") else value
+        spans = [(float(start), float(end)) for start, end in pairs if not isinstance(start, str)]
+    except (TypeError, ValueError):
+        spans = None
+    if spans is None or len(spans) != len(pairs):
         raise ValueError(f"spans[{row}]: expected (start, end) pairs in seconds, got {value!r:.80}")
     if len(spans) == 0:
         raise ValueError(f"spans[{row}]: expected at least one true interval, got none")
-    return [(float(start), float(end)) for start, end in spans]
-
-
-def _is_pair(value: object) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and len(value) == 2
-        and all(isinstance(item, int | float) and not isinstance(item, bool) for item in value)
-    )
+    return spans
 
 
 def as_durations(durations: Sequence[float | None] | None, count: int) -> torch.Tensor:
@@ -39,27 +48,20 @@ def as_durations(durations: Sequence[float | None] | None, count: int) -> torch.
     return torch.tensor(list(durations), dtype=torch.float64)
 
 
-def best_overlap(
-    preds: Sequence[Span | None], spans: Sequence[Sequence[Span]], duration_N: torch.Tensor | None
-) -> torch.Tensor:
-    """(N,) float64: for each prediction its best score over its sample's true intervals; 0 without a prediction.
+def best_overlap(pred_N2: torch.Tensor, spans: list[list[Span]], duration_N: torch.Tensor | None) -> torch.Tensor:
+    """(N,) float64: for each prediction its best score over its sample's true intervals; 0 for a NaN one.
+    spans: of `as_span_sets`.
 
     The score is the IoU; with durations Time-R1's IoU (1 - |Δstart| / T)(1 - |Δend| / T).
     """
-    counts = [len(truth) for truth in spans]
-    if 0 in counts:
-        raise ValueError(f"spans[{counts.index(0)}]: expected at least one true interval, got none")
-    # A NaN interval scores 0 in temporal_iou, as a missing one must.
-    pred_N2 = torch.tensor([_NONE if p is None else p for p in preds], dtype=torch.float64).reshape(-1, 2)
-    true_M2 = torch.tensor([span for truth in spans for span in truth], dtype=torch.float64).reshape(-1, 2)
+    counts = list(map(len, spans))
+    flat = chain.from_iterable(chain.from_iterable(spans))
+    true_M2 = torch.from_numpy(np.fromiter(flat, np.float64, 2 * sum(counts))).reshape(-1, 2)
     if len(true_M2) == len(spans):
         return _score(pred_N2, true_M2, duration_N)
     row_M = torch.repeat_interleave(torch.arange(len(spans)), torch.tensor(counts, dtype=torch.int64))
     score_M = _score(pred_N2[row_M], true_M2, None if duration_N is None else duration_N[row_M])
     return torch.zeros(len(spans), dtype=torch.float64).scatter_reduce(0, row_M, score_M, "amax")
-
-
-_NONE = (float("nan"), float("nan"))
 
 
 def _score(pred_M2: torch.Tensor, true_M2: torch.Tensor, duration_M: torch.Tensor | None) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from videostr import ops
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.segments import parse_segments
-from videostr.rewards.terms.overlap import Span, as_spans
+from videostr.rewards.terms.overlap import Span, as_span_sets
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SegmentsTerm:
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = batch.parse(parse_segments)
-        spans = [as_spans(value, row) for row, value in enumerate(batch.column("spans"))]
+        spans = as_span_sets(batch.column("spans"))
         score = _f1 if self.part == "f1" else _match
         reasons = ["ok" if p.spans else p.reason for p in parsed]
         return Score(score([p.spans for p in parsed], spans), reasons)
