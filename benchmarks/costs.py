@@ -51,7 +51,7 @@ def temporal_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
     return Cost((2 * (rows + columns) + rows * columns) * itemsize, {"fp64": 20.0 * rows * columns}, 1)
 
 
-def temporal_iou_sets(answers: int, pred: int, target: int, itemsize: int = 4) -> Cost:
+def temporal_set_scores(answers: int, pred: int, target: int, itemsize: int = 4) -> Cost:
     """pred and target intervals an answer, two int64 offsets an answer, one number out."""
     spans = answers * (pred + target)
     return Cost(spans * 2 * itemsize + answers * (16 + itemsize), {"fp64": 10.0 * spans}, None)
@@ -65,5 +65,5 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "policy_loss": (policy_loss, ({"N": 2048, "L": 512},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
-    "temporal_iou_sets": (temporal_iou_sets, ({"answers": 4096, "pred": 8, "target": 6},)),
+    "temporal_set_scores": (temporal_set_scores, ({"answers": 4096, "pred": 8, "target": 6},)),
 }

@@ -2,7 +2,8 @@
 
 R = iou_weight * R_iou + format_weight * R_fmt           0.9 and 0.1: TVG-R1's (arXiv 2507.18100), grade C
 R_iou = |P ∩ G| / |hull(P, G)|                           the IoU of two intervals that overlap, 0 of two that do not (C)
-time_r1:  IoU * (1 - |Δstart| / T) * (1 - |Δend| / T)    Time-R1's, in which the ends count; T the video's duration
+time_r1:  IoU * (1 - |Δstart| / T) * (1 - |Δend| / T)    Time-R1's, in which the ends count; T the video's duration;
+                                                         each factor at least 0 (`ops.temporal_iou`)
 """
 
 from collections.abc import Sequence
@@ -114,10 +115,8 @@ def _best_overlap(
     # A NaN interval scores 0 in temporal_iou, as a missing one must.
     pred_N2 = torch.tensor([p if p is not None else (float("nan"),) * 2 for p in preds], dtype=torch.float64)
     pred_M2 = pred_N2.reshape(-1, 2)[row_M]
-    score_M = ops.temporal_iou(pred_M2, true_M2, kind="iou")
-    if duration_N is not None:
-        # Clamped at 0: for an end further off than the whole video the published product would turn around, and two
-        # such ends earn again.
-        ends_M2 = (1 - (pred_M2 - true_M2).abs() / duration_N[row_M, None]).clamp_min(0).nan_to_num(0.0)
-        score_M = score_M * ends_M2.prod(-1)
+    if duration_N is None:
+        score_M = ops.temporal_iou(pred_M2, true_M2, kind="iou")
+    else:
+        score_M = ops.temporal_iou(pred_M2, true_M2, kind="time_r1", duration=duration_N[row_M])
     return torch.zeros(len(spans), dtype=torch.float64).scatter_reduce(0, row_M, score_M, "amax")

@@ -5,6 +5,8 @@ after the matrix product, as torch's own log-softmax would see them). Nothing he
 taken as checked: `videostr.ops` does that.
 """
 
+from .box3d_iou import box3d_iou, box3d_iou_pairwise
+from .box_iou import box_iou, box_iou_pairwise, tube_iou
 from .dtypes import wide_dtype
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
@@ -23,7 +25,10 @@ from .policy_loss import (
     weighted_policy_loss,
     with_sample_size,
 )
-from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
+from .temporal_average_precision import temporal_average_precision
+from .temporal_iou import temporal_iou, temporal_iou_pairwise
+from .temporal_nms import temporal_nms
+from .temporal_set_scores import temporal_set_scores
 
 __all__ = [
     "GroupAdvantage",
@@ -33,6 +38,10 @@ __all__ = [
     "LossType",
     "PolicyOptions",
     "STATS",
+    "box3d_iou",
+    "box3d_iou_pairwise",
+    "box_iou",
+    "box_iou_pairwise",
     "group_advantage",
     "importance_weights",
     "kl_terms",
@@ -41,10 +50,13 @@ __all__ = [
     "policy_loss",
     "scale_logits",
     "spread",
+    "temporal_average_precision",
     "temporal_iou",
     "temporal_iou_pairwise",
-    "temporal_iou_sets",
+    "temporal_nms",
+    "temporal_set_scores",
     "token_weights",
+    "tube_iou",
     "weighted_policy_loss",
     "wide_dtype",
     "with_sample_size",
