@@ -82,9 +82,11 @@ def test_moving_and_turning_both_changes_nothing(rng):
     angle, shift = 0.7, torch.tensor([50.0, -20.0, 3.0], dtype=torch.float64)
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
     moved = []
-    for box in (pred, target):
-        ground = box[:, :2] @ turn.T
-        moved.append(torch.cat([torch.cat([ground, box[:, 2:3]], -1) + shift, box[:, 3:6], box[:, 6:] + angle], -1))
+    for boxes in (pred, target):
+        ground = boxes[:, :2] @ turn.T
+        moved.append(
+            torch.cat([torch.cat([ground, boxes[:, 2:3]], -1) + shift, boxes[:, 3:6], boxes[:, 6:] + angle], -1)
+        )
     torch.testing.assert_close(ops.box3d_iou(*moved), ops.box3d_iou(pred, target), rtol=1e-9, atol=1e-12)
 
 
