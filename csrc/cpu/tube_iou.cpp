@@ -22,8 +22,10 @@ Box box_at(const T* v, int64_t i) {
 void by_frame(const int64_t* frame, int64_t begin, int64_t end, std::vector<int64_t>& rows) {
   rows.resize(static_cast<size_t>(end - begin));
   std::iota(rows.begin(), rows.end(), begin);
-  if (!std::is_sorted(frame + begin, frame + end))
-    std::stable_sort(rows.begin(), rows.end(), [&](int64_t i, int64_t j) { return frame[i] < frame[j]; });
+  bool rising = true;
+  for (int64_t i = begin + 1; i < end; ++i) rising &= frame[i - 1] < frame[i];
+  if (rising) return;
+  std::stable_sort(rows.begin(), rows.end(), [&](int64_t i, int64_t j) { return frame[i] < frame[j]; });
   size_t kept = 0;
   for (const int64_t row : rows) {
     if (kept > 0 && frame[rows[kept - 1]] == frame[row])
@@ -32,6 +34,25 @@ void by_frame(const int64_t* frame, int64_t begin, int64_t end, std::vector<int6
       rows[kept++] = row;
   }
   rows.resize(kept);
+}
+
+struct Pair {
+  int64_t pred, target;
+};
+
+// The rows of the frames that both have. Without branches: which list is ahead is not to be foreseen.
+void pair_frames(const int64_t* p_frame, const std::vector<int64_t>& p_rows, const int64_t* t_frame,
+                 const std::vector<int64_t>& t_rows, std::vector<Pair>& pairs) {
+  pairs.resize(std::min(p_rows.size(), t_rows.size()) + 1);
+  size_t count = 0;
+  for (size_t i = 0, j = 0; i < p_rows.size() && j < t_rows.size();) {
+    const int64_t mine = p_frame[p_rows[i]], truth = t_frame[t_rows[j]];
+    pairs[count] = {p_rows[i], t_rows[j]};
+    count += mine == truth;
+    i += mine <= truth;
+    j += truth <= mine;
+  }
+  pairs.resize(count);
 }
 
 Tensor tube_iou(const Tensor& pred_in, const Tensor& pred_frame_in, const Tensor& pred_offsets,
@@ -53,21 +74,14 @@ Tensor tube_iou(const Tensor& pred_in, const Tensor& pred_frame_in, const Tensor
     T* o = out.mutable_data_ptr<T>();
     torch::stable::parallel_for(0, p_rows.count(), grain(512), [&](int64_t from, int64_t to) {
       std::vector<int64_t> mine, truth;
+      std::vector<Pair> pairs;
       for (int64_t b = from; b < to; ++b) {
         by_frame(p_frame, p_rows.begin(b), p_rows.end(b), mine);
         by_frame(t_frame, t_rows.begin(b), t_rows.end(b), truth);
+        pair_frames(p_frame, mine, t_frame, truth, pairs);
         double sum = 0.0;
-        size_t shared = 0;
-        for (size_t i = 0, j = 0; i < mine.size() && j < truth.size();) {
-          const int64_t mine_frame = p_frame[mine[i]], true_frame = t_frame[truth[j]];
-          if (mine_frame == true_frame) {
-            sum += box_score<false>(box_at(p, mine[i]), box_at(t, truth[j]));
-            ++shared;
-          }
-          i += mine_frame <= true_frame;
-          j += true_frame <= mine_frame;
-        }
-        const size_t frames = over_target ? truth.size() : mine.size() + truth.size() - shared;
+        for (const Pair pair : pairs) sum += box_score<false>(box_at(p, pair.pred), box_at(t, pair.target));
+        const size_t frames = over_target ? truth.size() : mine.size() + truth.size() - pairs.size();
         o[b] = frames > 0 ? static_cast<T>(sum / static_cast<double>(frames)) : T(0);
       }
     });
