@@ -21,7 +21,8 @@ def temporal_iou(pred: Tensor, target: Tensor, kind: str = "iou", duration: Tens
         diou     iou - (distance of the centres / |hull|)^2, in (-1, 1]
         iop      |P ∩ T| / |P|: NExT-GQA's intersection over prediction (papers A4, C); 0 for a prediction of no length
         time_r1  iou * max(0, 1 - |Δstart| / duration) * max(0, 1 - |Δend| / duration): Time-R1's, in which the ends
-                 count (papers A5, C); that the factors end at 0 is ours (O): two negative ones would earn again
+                 count (arXiv 2503.13377; its code: C); that a factor ends at 0 is ours (O): two negative ones would
+                 earn again
 
     An interval that is not finite or whose end lies before its start scores the worst value (-1 for giou and diou, 0
     for the others), and so do two intervals that span nothing together; its gradient is 0. Never NaN.

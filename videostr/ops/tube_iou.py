@@ -22,7 +22,8 @@ def tube_iou(
     """vIoU of B answers: the boxes' IoU, summed over the frames that prediction and truth share, over a frame count.
 
         over="target"  annotated frames, so that a box too few costs and one too many does not: V-STaR's (its code: C)
-        over="union"   frames of either: VidSTG's and HC-STVG's vIoU (TubeDETR's evaluation; S)
+        over="union"   frames of either: the vIoU of VidSTG and HC-STVG (as in TubeDETR's evaluation: C; its script for
+                       VidSTG ends the union at the earlier of the two ends, a slip that is not followed here)
 
     Of several boxes in one frame the last counts. A predicted box that is not finite or is reversed has IoU 0, as a
     missing one. An answer without frames scores 0.
