@@ -2,7 +2,8 @@
 
 R = iou_weight * R_iou + format_weight * R_fmt           0.9 and 0.1: TVG-R1's (arXiv 2507.18100), grade C
 R_iou = |P ∩ G| / |hull(P, G)|                           the IoU of two intervals that overlap, 0 of two that do not (C)
-time_r1:  IoU * (1 - |Δstart| / T) * (1 - |Δend| / T)    Time-R1's, in which the ends count; T the video's duration
+time_r1:  IoU * (1 - |Δstart| / T) * (1 - |Δend| / T)    Time-R1's, in which the ends count; T the video's duration;
+                                                         each factor at least 0 (`ops.temporal_iou`)
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,14 @@
 """Boxes and tubes: IoU, and its mean over the annotated timestamps."""
 
+import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, ClassVar, Literal
 
 import torch
 
+from videostr import ops
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.boxes import Box, parse_box, parse_tube, read_box, read_tube
 
@@ -24,7 +27,13 @@ class BoxTerm:
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = batch.parse(parse_box, where=self.where)
         truth = [_box(value, f"answer[{row}]") for row, value in enumerate(batch.column("answer"))]
-        return Score(_iou([p.box for p in parsed], truth), [p.reason for p in parsed])
+        pred_N4 = torch.tensor([_NONE if p.box is None else p.box for p in parsed], dtype=torch.float64)
+        true_N4 = torch.tensor(truth, dtype=torch.float64)
+        value_N = ops.box_iou(pred_N4.reshape(-1, 4), true_N4.reshape(-1, 4))
+        return Score(value_N, [p.reason for p in parsed])
+
+
+_NONE = (float("nan"),) * 4  # scores 0 in box_iou, as a missing box must
 
 
 @dataclass(frozen=True)
@@ -46,40 +55,30 @@ class TubeTerm:
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = batch.parse(parse_tube, where=self.where)
-        preds, trues, rows = [], [], []
-        for row, (tube, value) in enumerate(zip(parsed, batch.column("answer"), strict=True)):
-            truth = _tube(value, row)
-            preds += _at_times(tube.boxes, list(truth), self.tolerance)
-            trues += truth.values()
-            rows += [row] * len(truth)
-        row_M = torch.tensor(rows, dtype=torch.int64)
-        total_N = torch.zeros(len(batch), dtype=torch.float64).index_add(0, row_M, _iou(preds, trues))
-        return Score(total_N / row_M.bincount(minlength=len(batch)), [p.reason for p in parsed])
+        truth = [_tube(value, row) for row, value in enumerate(batch.column("answer"))]
+        # An annotated time's place among its tube's is the frame number.
+        answered = [_at_times(tube.boxes, list(true), self.tolerance) for tube, true in zip(parsed, truth, strict=True)]
+        value_N = ops.tube_iou(*_ragged(answered), *_ragged([dict(enumerate(true.values())) for true in truth]))
+        return Score(value_N, [p.reason for p in parsed])
 
 
-def _at_times(boxes: dict[float, Box], times: list[float], tolerance: float) -> list[Box | None]:
-    """For each time the box nearest to it."""
-    if not boxes:
-        return [None] * len(times)
-    known_K, time_T = torch.tensor(sorted(boxes), dtype=torch.float64), torch.tensor(times, dtype=torch.float64)
-    after_T = torch.searchsorted(known_K, time_T).clamp(max=len(boxes) - 1)
-    before_T = (after_T - 1).clamp(min=0)
-    closer = (known_K[before_T] - time_T).abs() <= (known_K[after_T] - time_T).abs()
-    nearest_T = known_K[torch.where(closer, before_T, after_T)]
-    near = ((nearest_T - time_T).abs() <= tolerance).tolist()
-    return [boxes[time] if ok else None for time, ok in zip(nearest_T.tolist(), near, strict=True)]
+def _ragged(tubes: list[dict[int, Box]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Boxes (K, 4), their frames (K,), offsets (N + 1,)."""
+    box_K4 = torch.tensor([box for tube in tubes for box in tube.values()], dtype=torch.float64).reshape(-1, 4)
+    frame_K = torch.tensor([frame for tube in tubes for frame in tube], dtype=torch.int64)
+    return box_K4, frame_K, torch.tensor([0, *accumulate(map(len, tubes))])
 
 
-def _iou(preds: list[Box | None], trues: list[Box]) -> torch.Tensor:
-    """(M,) float64, 0 for a missing prediction."""
-    pred_M4 = torch.tensor([(0.0,) * 4 if p is None else p for p in preds], dtype=torch.float64).reshape(-1, 4)
-    true_M4 = torch.tensor(trues, dtype=torch.float64).reshape(-1, 4)
-    low_M2, high_M2 = torch.maximum(pred_M4[:, :2], true_M4[:, :2]), torch.minimum(pred_M4[:, 2:], true_M4[:, 2:])
-    # Shares of the true box: coordinates of 1e200 must not overflow an area.
-    size_M2 = true_M4[:, 2:] - true_M4[:, :2]
-    inter_M = ((high_M2 - low_M2).clamp_min(0) / size_M2).prod(1)
-    area_M = ((pred_M4[:, 2:] - pred_M4[:, :2]) / size_M2).prod(1)
-    return (inter_M / (area_M + 1 - inter_M)).nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
+def _at_times(boxes: dict[float, Box], times: list[float], tolerance: float) -> dict[int, Box]:
+    """The box nearest to each time, by the time's index; none where none is near."""
+    known = sorted(boxes)
+    near = {}
+    for index, time in enumerate(times):
+        at = bisect.bisect(known, time)
+        closest = min(known[max(at - 1, 0) : at + 1], key=lambda other: abs(other - time), default=None)
+        if closest is not None and abs(closest - time) <= tolerance:
+            near[index] = boxes[closest]
+    return near
 
 
 def _box(value: Any, where: str) -> Box:

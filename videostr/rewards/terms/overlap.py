@@ -65,10 +65,6 @@ def best_overlap(pred_N2: torch.Tensor, spans: list[list[Span]], duration_N: tor
 
 
 def _score(pred_M2: torch.Tensor, true_M2: torch.Tensor, duration_M: torch.Tensor | None) -> torch.Tensor:
-    score_M = ops.temporal_iou(pred_M2, true_M2, kind="iou")
     if duration_M is None:
-        return score_M
-    # Clamped at 0: for an end further off than the whole video the published product would turn around, and two such
-    # ends earn again.
-    ends_M2 = (1 - (pred_M2 - true_M2).abs() / duration_M[:, None]).clamp_min(0).nan_to_num(0.0)
-    return score_M * ends_M2.prod(-1)
+        return ops.temporal_iou(pred_M2, true_M2, kind="iou")
+    return ops.temporal_iou(pred_M2, true_M2, kind="time_r1", duration=duration_M)

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import torch
 
 from videostr import ops
+from videostr.ops.temporal_set_scores import SetScores
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.segments import parse_segments
 from videostr.rewards.terms.overlap import Span, as_span_sets
@@ -15,9 +16,8 @@ from videostr.rewards.terms.overlap import Span, as_span_sets
 
 @dataclass(frozen=True)
 class SegmentsTerm:
-    """part "f1": F1 of the total overlap, 2 |P ∩ G| / (|P| + |G|), P and G the unions of the answered and of the true
-    intervals. "match": the mean of (1 + GIoU) / 2 over the pairs of the i-th answered and the i-th true interval, in
-    the order written; one without partner scores 0. MUSEG adds the two (C).
+    """part "f1": F1 of the total overlap. "match": the mean of (1 + GIoU) / 2 over the pairs of the i-th answered and the
+    i-th true interval. Both as `ops.temporal_set_scores` has them; MUSEG adds the two (C).
 
     Columns: spans, (start, end) pairs in seconds.
     """
@@ -28,35 +28,19 @@ class SegmentsTerm:
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = batch.parse(parse_segments)
-        spans = as_span_sets(batch.column("spans"))
-        score = _f1 if self.part == "f1" else _match
+        scores = batch.once(SegmentsTerm, lambda: _score([p.spans for p in parsed], batch.column("spans")))
         reasons = ["ok" if p.spans else p.reason for p in parsed]
-        return Score(score([p.spans for p in parsed], spans), reasons)
+        return Score(scores.f1_B if self.part == "f1" else scores.matching_B, reasons)
 
 
-def _f1(preds: Sequence[Sequence[Span]], spans: Sequence[Sequence[Span]]) -> torch.Tensor:
-    iou_N = ops.temporal_iou_sets(*_ragged(preds), *_ragged(spans))
-    return 2 * iou_N / (1 + iou_N)  # the same as 2 inter / (|P| + |G|)
+def _score(preds: Sequence[Sequence[Span]], spans: Sequence[object]) -> SetScores:
+    return ops.temporal_set_scores(*_ragged(preds), *_ragged(as_span_sets(spans)), pairing="written")
 
 
 def _ragged(sets: Sequence[Sequence[Span]]) -> tuple[torch.Tensor, torch.Tensor]:
     """(K, 2) float64 and offsets (N + 1,)."""
     flat_K2 = torch.tensor([span for spans in sets for span in spans], dtype=torch.float64).reshape(-1, 2)
     return flat_K2, torch.tensor([0, *accumulate(map(len, sets))])
-
-
-def _match(preds: Sequence[Sequence[Span]], spans: Sequence[Sequence[Span]]) -> torch.Tensor:
-    pairs = [
-        (row, pred, true)
-        for row, (some, truth) in enumerate(zip(preds, spans, strict=True))
-        for pred, true in zip(some, truth, strict=False)
-    ]
-    pred_K2, true_K2 = (torch.tensor([pair[i] for pair in pairs], dtype=torch.float64).reshape(-1, 2) for i in (1, 2))
-    row_K = torch.tensor([pair[0] for pair in pairs], dtype=torch.int64)
-    score_K = (1 + ops.temporal_iou(pred_K2, true_K2, kind="giou")) / 2
-    total_N = torch.zeros(len(preds), dtype=torch.float64).index_add(0, row_K, score_K)
-    count = [max(len(some), len(truth)) for some, truth in zip(preds, spans, strict=True)]
-    return total_N / torch.tensor(count, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
