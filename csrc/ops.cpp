@@ -71,6 +71,25 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");
   m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
   m.def("temporal_iou_sets(Tensor pred, Tensor pred_offsets, Tensor target, Tensor target_offsets) -> Tensor");
+
+  // cost [B, R, C], of which problem b is rows[b] x columns[b] (int64 [B]; all without), float32 or float64.
+  // total [B]; column [B, R] and row [B, C] int64, -1: unmatched.
+  m.def(
+      "assignment(Tensor cost, Tensor? rows, Tensor? columns, bool maximize)"
+      " -> (Tensor total, Tensor column, Tensor row)");
+  // cost [K], the problems' matrices one after another; offsets int64 [B + 1] up to num_rows, num_columns.
+  m.def(
+      "assignment_ragged(Tensor cost, Tensor row_offsets, Tensor column_offsets, SymInt num_rows, SymInt num_columns,"
+      " bool maximize) -> (Tensor total, Tensor column, Tensor row)");
+
+  // Nodes: class and object int64 [M], position [M, D] float32 or float64, offsets of the frames int64 [F + 1]; of pred,
+  // then of truth. frame_offsets int64 [B + 1]; scales float64 [B]. score [B, 6], match int64 [M], frames int64 [B, 6]: the
+  // order of reference.PARTS.
+  m.def(
+      "relation_graph(Tensor pred_class, Tensor pred_position, Tensor? pred_object, Tensor pred_offsets,"
+      " Tensor true_class, Tensor true_position, Tensor? true_object, Tensor true_offsets, Tensor frame_offsets,"
+      " Tensor? scale, Tensor? displacement_scale, str angle, str matching, bool count_extra, bool scale_invariant)"
+      " -> (Tensor score, Tensor match, Tensor frames)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(videostr, CompositeExplicitAutograd, m) {

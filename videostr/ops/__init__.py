@@ -10,17 +10,21 @@ from ._library import load
 load()
 
 from . import logprob_rows  # noqa: E402, F401
+from .assignment import assignment, assignment_ragged  # noqa: E402
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
 from .policy_loss import policy_loss  # noqa: E402
-from .reference import GroupAdvantage, RelationGraph  # noqa: E402
+from .reference import Assignment, GroupAdvantage, RelationGraph  # noqa: E402
 from .relation_graph import relation_graph  # noqa: E402
 from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets  # noqa: E402
 
 __all__ = [
+    "Assignment",
     "GroupAdvantage",
     "RelationGraph",
+    "assignment",
+    "assignment_ragged",
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",
