@@ -63,6 +63,12 @@ def calls():
     yield videostr.box3d_iou, (torch.rand(5, 7), torch.rand(5, 7), "iou")
     yield videostr.box3d_iou_pairwise, (torch.rand(5, 7), torch.rand(3, 7), "bev")
     yield videostr.tube_iou, (boxes, torch.arange(5), offsets, boxes[:1], torch.zeros(1).long(), three, "union")
+    yield videostr.assignment, (torch.rand(3, 2, 4), torch.tensor([2, 0, 1]), None, True)
+    yield videostr.assignment_ragged, (torch.rand(5), offsets, torch.tensor([0, 1, 2]), 5, 2, False)
+    nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), offsets
+    for name, scale in (("turn", None), ("none", torch.rand(2, dtype=torch.float64))):
+        options = (scale, None, name, "optimal", True, False)
+        yield videostr.relation_graph, (*nodes, *nodes, torch.tensor([0, 1, 2]), *options)
 
 
 @pytest.mark.parametrize("index", range(len(list(calls()))))
@@ -110,7 +116,17 @@ def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
     overlap = overlap + ops.box3d_iou(box3d, box3d.flip(0)).sum() + ops.box3d_iou_pairwise(box3d, box3d).sum()
     frame = torch.arange(3)
     overlap = overlap + ops.tube_iou(box, frame, offsets, box, frame, offsets).sum()
-    return loss + fused - overlap, stats["kl"], adv.informative_B
+    return loss + fused - overlap + matched(pred.detach(), truth.detach(), offsets), stats["kl"], adv.informative_B
+
+
+def matched(pred, truth, offsets):
+    total = ops.assignment(pred[None]).cost.sum()
+    total = (
+        total
+        + ops.assignment_ragged(pred.flatten(), offsets, offsets - offsets // 3, num_rows=3, num_columns=2).cost.sum()
+    )
+    ids, frames = torch.tensor([0, 1, 0]), torch.tensor([0, 1])
+    return total + ops.relation_graph(ids, pred, offsets, ids, truth, offsets, frames, scale=2.0).graph_B.sum()
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -147,3 +163,4 @@ def test_meta_tensors_run_nothing():
     adv = ops.group_advantage(empty(8), empty(8, dtype=torch.long), num_groups=2)
     assert logprob.shape == (8,) and loss.shape == () and adv.mean_B.shape == (2,)
     assert ops.temporal_iou_pairwise(empty(3, 2), empty(4, 2)).shape == (3, 4)
+    assert ops.assignment(empty(3, 2, 4)).row.shape == (3, 4)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import check_choice, check_device, check_number, check_shape, check_tensor, readable
+from ._library import any_device, check_choice, check_device, check_number, check_shape, check_tensor, readable
 from .reference import RelationGraph
 
 ANGLES = ("turn", "direction", "none")
@@ -133,7 +133,7 @@ def relation_graph(
         if isinstance(displacement_scale, str):
             raise TypeError("displacement_scale must be a number or a tensor, got str")
         reach_B = _scale("displacement_scale", displacement_scale, graphs, device)
-    return reference.relation_graph(
+    score_B6, match_M, frames_B6 = torch.ops.videostr.relation_graph(
         pred_class_M.long(),
         pred_position_MD.detach(),
         None if pred_object_M is None else pred_object_M.long(),
@@ -150,6 +150,23 @@ def relation_graph(
         bool(count_extra),
         bool(scale_invariant),
     )
+    return RelationGraph(*score_B6.unbind(1), match_M, frames_B6)
+
+
+@torch.library.register_fake("videostr::relation_graph")
+def _fake(pred_class, pred_position, *arguments):
+    frame_offsets = arguments[6]
+    parts = (frame_offsets.shape[0] - 1, len(reference.PARTS))
+    match = pred_position.new_empty(pred_position.shape[:1], dtype=torch.int64)
+    return pred_position.new_empty(parts), match, pred_position.new_empty(parts, dtype=torch.int64)
+
+
+@any_device("relation_graph")
+def _torch(pred_class, pred_position, *arguments):
+    device = pred_position.device
+    arguments = [x.cpu() if isinstance(x, Tensor) else x for x in (pred_class, pred_position, *arguments)]
+    *parts, match, frames = reference.relation_graph(*arguments)
+    return torch.stack(parts, 1).to(device), match.to(device), frames.to(device)
 
 
 def _check_nodes(side: str, class_M: Tensor, position_MD: Tensor, offsets_F1: Tensor) -> None:

@@ -5,12 +5,9 @@ after the matrix product, as torch's own log-softmax would see them). Nothing he
 taken as checked: `videostr.ops` does that.
 """
 
-<<<<<<< HEAD
 from .assignment import Assignment, assignment, assignment_ragged
-=======
 from .box3d_iou import box3d_iou, box3d_iou_pairwise
 from .box_iou import box_iou, box_iou_pairwise, tube_iou
->>>>>>> overlap
 from .dtypes import wide_dtype
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
@@ -29,15 +26,11 @@ from .policy_loss import (
     weighted_policy_loss,
     with_sample_size,
 )
-<<<<<<< HEAD
 from .relation_graph import PARTS, RelationGraph, relation_graph
-from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
-=======
 from .temporal_average_precision import temporal_average_precision
 from .temporal_iou import temporal_iou, temporal_iou_pairwise
 from .temporal_nms import temporal_nms
 from .temporal_set_scores import temporal_set_scores
->>>>>>> overlap
 
 __all__ = [
     "Assignment",
@@ -50,15 +43,12 @@ __all__ = [
     "PolicyOptions",
     "RelationGraph",
     "STATS",
-<<<<<<< HEAD
     "assignment",
     "assignment_ragged",
-=======
     "box3d_iou",
     "box3d_iou_pairwise",
     "box_iou",
     "box_iou_pairwise",
->>>>>>> overlap
     "group_advantage",
     "importance_weights",
     "kl_terms",

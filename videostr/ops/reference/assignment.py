@@ -26,7 +26,7 @@ def solve(cost_RC: list[list[float]], maximize: bool = False) -> list[int]:
         return [-1] * rows
     # a forbidden pair costs more than any exchange of allowed ones can save, so that it is taken only where it must be
     low, high = min(finite), max(finite)
-    forbidden = low + max((rows + 1) * (high - low), abs(low), 1.0)
+    forbidden = low + (max((rows + 1) * (high - low), abs(low)) or 1.0)
     padded = [[sign * c if math.isfinite(c) else forbidden for c in line] for line in cost_RC]
     column_R = _solve_complete(padded, rows, columns)
     return [c if math.isfinite(cost_RC[r][c]) else -1 for r, c in enumerate(column_R)]

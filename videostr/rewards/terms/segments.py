@@ -16,8 +16,8 @@ from videostr.rewards.terms.overlap import Span, as_span_sets
 
 @dataclass(frozen=True)
 class SegmentsTerm:
-    """part "f1": F1 of the total overlap. "match": the mean of (1 + GIoU) / 2 over the pairs of the i-th answered and the
-    i-th true interval. Both as `ops.temporal_set_scores` has them; MUSEG adds the two (C).
+    """part "f1": F1 of the total overlap. "match": the mean of (1 + GIoU) / 2 over the pairs of the i-th answered and
+    the i-th true interval. Both as `ops.temporal_set_scores` has them; MUSEG adds the two (C).
 
     Columns: spans, (start, end) pairs in seconds.
     """
