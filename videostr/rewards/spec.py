@@ -94,6 +94,12 @@ class RewardSpec:
         names = {name for term in self._built.values() for name in (*term.columns, *term.optional)}
         return tuple(sorted(self.columns.get(name, name) for name in names))
 
+    @property
+    def must_have(self) -> tuple[str, ...]:
+        """Those of `needs` without which it cannot score."""
+        names = {name for term in self._built.values() for name in term.columns}
+        return tuple(sorted(self.columns.get(name, name) for name in names))
+
     def __call__(
         self,
         completions: Sequence[str],
@@ -117,7 +123,7 @@ class RewardSpec:
         if wrong is not None:
             raise TypeError(f"completions[{wrong}]: expected str, got {type(completions[wrong]).__name__}")
         ours = {theirs: name for name, theirs in self.columns.items()}
-        known = {ours.get(name, name): columns[name] for name in self.needs if columns.get(name) is not None}
+        known = {ours.get(name, name): list(columns[name]) for name in self.needs if columns.get(name) is not None}
         batch = Completions(list(completions), known, tokens, groups)
         total_N = torch.zeros(len(batch), dtype=torch.float64)
         values: dict[str, torch.Tensor] = {}

@@ -68,7 +68,7 @@ class TemporalReward:
             raise ValueError(f"spans: expected one entry a completion ({len(completions)}), got {len(spans)}")
         parsed = parse_intervals(completions, self.mode, self._think)
         durations = as_durations(durations, len(completions)) if self.kind == "time_r1" else None
-        task = best_overlap(parsed.span_N2, as_span_sets(spans), durations)
+        task = best_overlap(parsed.span_N2, as_span_sets(list(spans)), durations)
         terms = {
             "iou": task.to(torch.float32),
             "format": parsed.format_N.to(torch.float32),

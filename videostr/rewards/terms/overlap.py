@@ -11,8 +11,11 @@ from videostr import ops
 Span = tuple[float, float]
 
 
-def as_span_sets(column: Sequence[object]) -> list[list[Span]]:
-    """N samples' true intervals. The completions of a group have one and the same truth, which is looked at once."""
+def as_span_sets(column: list) -> list[list[Span]]:
+    """N samples' true intervals. The completions of a group have one and the same truth, which is looked at once.
+
+    column: a list, which keeps the values alive: they are told apart by identity.
+    """
     known: dict[int, list[Span]] = {}
     sets = []
     for row, value in enumerate(column):

@@ -33,7 +33,7 @@ class SegmentsTerm:
         return Score(scores.f1_B if self.part == "f1" else scores.matching_B, reasons)
 
 
-def _score(preds: Sequence[Sequence[Span]], spans: Sequence[object]) -> SetScores:
+def _score(preds: Sequence[Sequence[Span]], spans: list) -> SetScores:
     return ops.temporal_set_scores(*_ragged(preds), *_ragged(as_span_sets(spans)), pairing="written")
 
 
