@@ -94,7 +94,7 @@ def _tube(value: Any, row: int) -> dict[float, Box]:
         value = {key: list(item) for key, item in value.items() if item is not None}
     tube = read_tube(value)
     count = len(value) if isinstance(value, dict | list) else -1
-    if len(tube.boxes) != count:
+    if not tube.boxes or len(tube.boxes) != count:
         raise ValueError(
             f"answer[{row}]: expected {{seconds: [x1, y1, x2, y2]}} or a list of {{timestamp, bbox}}, got {value!r:.80}"
         )
