@@ -1,8 +1,8 @@
 """Text to reward: completions of 1,500 characters, against the per-sample Python that the papers' code does.
 
-tvg: TVG-R1's reward. The peer does per completion what the released code does, but for its printing: the pattern over the
-whole text, the search for the interval, json.loads, the overlap of two pairs. museg: MUSEG's, likewise. choice and graph:
-SpaceR's answer, format and map rewards; its map matching is greedy over distances.
+tvg: TVG-R1's reward. The peer does per completion what the released code does, but for its printing: the pattern over
+the whole text, the search for the interval, json.loads, the overlap of two pairs. museg: MUSEG's three, likewise.
+spacer: SpaceR's answer, format and map; the peer reads the map by json.loads, which is less than its code does.
 """
 
 import json
@@ -35,7 +35,7 @@ def shape(size: int) -> str:
 
 def cost(mode: str, size: int) -> costs.Cost:
     """Every character is read once."""
-    return costs.Cost(bytes=1500 * size, flops={"float64": 10.0 * size})
+    return costs.Cost(1500 * size, {"fp64": 10.0 * size}, None)
 
 
 def providers(mode: str, size: int) -> dict[str, str]:
@@ -85,8 +85,7 @@ def _sample(mode: str, generator: random.Random) -> dict:
 
 def _segments(generator: random.Random, count: int) -> list[list[float]]:
     return [
-        [10.0 * i + round(generator.uniform(0, 4), 2), 10.0 * i + round(generator.uniform(5, 9), 2)]
-        for i in range(count)
+        [round(10 * i + generator.uniform(0, 4), 2), round(10 * i + generator.uniform(5, 9), 2)] for i in range(count)
     ]
 
 

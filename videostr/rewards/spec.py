@@ -119,8 +119,8 @@ class RewardSpec:
             ValueError: lengths that differ, a column that is missing, a truth that is none.
             TypeError: a completion that is not a str.
         """
-        wrong = next((row for row, text in enumerate(completions) if not isinstance(text, str)), None)
-        if wrong is not None:
+        if not all(issubclass(kind, str) for kind in set(map(type, completions))):
+            wrong = next(row for row, text in enumerate(completions) if not isinstance(text, str))
             raise TypeError(f"completions[{wrong}]: expected str, got {type(completions[wrong]).__name__}")
         ours = {theirs: name for name, theirs in self.columns.items()}
         known = {ours.get(name, name): list(columns[name]) for name in self.needs if columns.get(name) is not None}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from string import ascii_uppercase
 from typing import NamedTuple
 
@@ -68,6 +69,7 @@ def parse_choice(
     return ParsedChoice(chosen, "ok")
 
 
+@lru_cache(4096)  # a group has the same options
 def option_text(option: str) -> str:
     """An option without its letter ("B. the red chair"), case and spacing aside."""
     return _normal(re.sub(r"^\s*[(\[]?[A-Z][)\].:]\s*", "", option))

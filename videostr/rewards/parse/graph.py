@@ -9,6 +9,7 @@ Edges are not written: they follow from the nodes.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from videostr.rewards.parse.boxes import BOX_KEYS, TIME_KEYS, number, read_box
@@ -22,6 +23,7 @@ ID_KEYS = ("id", "track_id", "object_id")
 _AXES = ("x", "y", "z")
 _LISTS = ("objects", "nodes")
 MAX_NODES = 1024
+_RESERVED = frozenset(("frames", *_LISTS))
 
 
 class Node(NamedTuple):
@@ -62,6 +64,9 @@ def parse_graph(text: str, tags: tuple[str, ...] = ("graph", "map")) -> ParsedGr
 
 def read_graph(value: object) -> ParsedGraph:
     """A graph from a JSON value, for a sample's truth too."""
+    nodes = _map(value)
+    if nodes is not None:
+        return ParsedGraph(((None, nodes),), "ok")
     frames, count = [], 0
     for time, objects in _frames(value):
         nodes = []
@@ -76,6 +81,29 @@ def read_graph(value: object) -> ParsedGraph:
         if len(frames) > MAX_NODES:
             return ParsedGraph((), "too_long")
     return ParsedGraph(tuple(frames), "ok") if count else ParsedGraph((), "no_nodes")
+
+
+_NUMBERS = frozenset((int, float))
+
+
+def _map(value: object) -> tuple[Node, ...] | None:
+    """The nodes of a map written as asked, {class: [[x, y], …], …}; None for anything else."""
+    if not isinstance(value, dict):
+        return None
+    places_of: list[tuple[str, list]] = []
+    for name, places in value.items():
+        if not name[:1].isalpha() or name in _RESERVED or type(places) is not list:
+            return None
+        name = class_name(name)
+        for place in places:
+            if type(place) is not list or len(place) not in (2, 3) or not _NUMBERS.issuperset(map(type, place)):
+                return None
+            places_of.append((name, place))
+    try:
+        nodes = [Node(name, tuple(map(float, place)), None) for name, place in places_of]
+    except OverflowError:
+        return None
+    return tuple(nodes) if 0 < len(nodes) <= MAX_NODES else None
 
 
 def _frames(value: object) -> Iterator[tuple[float | None, Iterator[object]]]:
@@ -134,6 +162,7 @@ def _node(item: object) -> Node | None:
     return Node(class_name(name), tuple(position), which)
 
 
+@lru_cache(4096)
 def class_name(name: str) -> str:
     """Case, spacing and underscores aside."""
     return " ".join(name.replace("_", " ").casefold().split())

@@ -1,9 +1,10 @@
 """Several intervals in one answer, as MUSEG asks for: <answer>1.5-3 7-9</answer>."""
 
 import re
+from collections import Counter
 from typing import NamedTuple
 
-from videostr.rewards.parse.seconds import PAIR, Span, read_pair
+from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair
 from videostr.rewards.parse.tags import find_section
 
 
@@ -21,6 +22,9 @@ class ParsedSegments(NamedTuple):
 _MAX_CONTENT = 4000  # some 300 segments
 _MOST_MENTIONS = 10  # MUSEG's: a time that stands in the thinking more often is padding
 _PAIR = re.compile(PAIR)
+_PLAIN = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_PLAIN_PAIR = re.compile(f"{_PLAIN}-{_PLAIN}")
+_AS_ASKED = re.compile(f"{_PLAIN}-{_PLAIN}(?: {_PLAIN}-{_PLAIN})*")
 _BETWEEN = re.compile(r"(?:[\s,;|\[\]()]|and\b)*")
 
 
@@ -53,6 +57,8 @@ def _read(content: str) -> tuple[tuple[Span, ...], set[str], str]:
         return (), set(), "empty"
     if len(content) > _MAX_CONTENT:
         return (), set(), "too_long"
+    if _AS_ASKED.fullmatch(content):
+        return _read_as_asked(_PLAIN_PAIR.findall(content))
     spans, written, position = [], set(), _BETWEEN.match(content).end()
     while position < len(content):
         match = _PAIR.match(content, position)
@@ -69,13 +75,21 @@ def _read(content: str) -> tuple[tuple[Span, ...], set[str], str]:
     return tuple(spans), written, "ok"
 
 
+def _read_as_asked(pairs: list[tuple[str, str]]) -> tuple[tuple[Span, ...], set[str], str]:
+    spans = tuple((float(start), float(end)) for start, end in pairs)
+    for start, end in spans:
+        if end <= start:
+            return (), set(), checked(start, end)[1]
+    return spans, {number for pair in pairs for number in pair}, "ok"
+
+
 def _mentioned(thinking: str, written: set[str]) -> bool:
     """Whether each time stands in the thinking, as a whole number, once at least and `_MOST_MENTIONS` times at most."""
     counts = dict.fromkeys((_shortest(number) for number in written), 0)
-    for match in _NUMBERS.finditer(thinking):
-        number = _shortest(match[0])
+    for number, count in Counter(_NUMBERS.findall(thinking)).items():
+        number = _shortest(number)
         if number in counts:
-            counts[number] += 1
+            counts[number] += count
     return all(1 <= count <= _MOST_MENTIONS for count in counts.values())
 
 

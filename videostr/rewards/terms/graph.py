@@ -69,10 +69,10 @@ class GraphTerm:
         pred, true = _Nodes(size), _Nodes(size)
         classes: dict[str, int] = {}
         frame_offsets = [0]
-        for number, (parsed, truth) in enumerate(pairs):
+        for parsed, truth in pairs:
             for nodes, (_, true_nodes) in zip(_aligned(parsed.frames, truth, self.tolerance), truth, strict=True):
-                pred.add_frame(number, nodes, classes)
-                true.add_frame(number, true_nodes, classes)
+                pred.add_frame(nodes, classes)
+                true.add_frame(true_nodes, classes)
             frame_offsets.append(frame_offsets[-1] + len(truth))
         return ops.relation_graph(
             *pred.tensors(),
@@ -83,37 +83,44 @@ class GraphTerm:
             matching=self.matching,
             count_extra=self.count_extra,
             scale_invariant=self.scale_invariant,
-            true_object_J=torch.tensor(true.objects, dtype=torch.int64),
+            true_object_J=torch.tensor(_objects([truth for _, truth in pairs]), dtype=torch.int64),
         )
 
 
 class _Nodes:
-    """The nodes of many frames, as the operator takes them: class, position, offsets; objects: which one each is."""
+    """The nodes of many frames, as the operator takes them: class, position, offsets."""
 
     def __init__(self, size: int):
         self.size = size
         self.names: list[int] = []
         self.positions: list[tuple[float, ...]] = []
         self.offsets = [0]
-        self.objects: list[int] = []
-        self._ids: dict[tuple, int] = {}
 
-    def add_frame(self, graph: int, nodes: tuple[Node, ...], classes: dict[str, int]) -> None:
+    def add_frame(self, nodes: tuple[Node, ...], classes: dict[str, int]) -> None:
         nowhere = (float("nan"),) * self.size
-        seen: set[str] = set()
-        for node in nodes:
-            # An object without an id, or whose id stands twice in a frame, is another one in every frame.
-            nameless = node.object is None or node.object in seen
-            key = (graph, len(self.names), None) if nameless else (graph, node.object)
-            seen.add(node.object)
-            self.objects.append(self._ids.setdefault(key, len(self._ids)))
-            self.names.append(classes.setdefault(node.name, len(classes)))
-            self.positions.append(node.position if len(node.position) == self.size else nowhere)
+        self.names += [classes.setdefault(node.name, len(classes)) for node in nodes]
+        self.positions += [node.position if len(node.position) == self.size else nowhere for node in nodes]
         self.offsets.append(len(self.names))
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         position_MD = torch.tensor(self.positions, dtype=torch.float64).reshape(-1, self.size)
         return torch.tensor(self.names, dtype=torch.int64), position_MD, torch.tensor(self.offsets)
+
+
+def _objects(graphs: list[Frames]) -> list[int]:
+    """Which object each node is. One without an id, or whose id stands twice in a frame, is another in every frame."""
+    objects: list[int] = []
+    for graph in graphs:
+        known: dict[str, int] = {}
+        for _, nodes in graph:
+            seen: set[str] = set()
+            for node in nodes:
+                number = len(objects)
+                if node.object is not None and node.object not in seen:
+                    seen.add(node.object)
+                    number = known.setdefault(node.object, number)
+                objects.append(number)
+    return objects
 
 
 def _truths(column: Any) -> list[Frames | None]:

@@ -32,9 +32,8 @@ class IntervalTerm:
         parsed = self.parsed(batch)
         spans = as_span_sets(batch.column("spans"))
         durations = as_durations(batch.optional("duration"), len(batch)) if self.kind == "time_r1" else None
-        there = (~parsed.span_N2[:, 0].isnan()).tolist()
-        reasons = ["ok" if t else reason for t, reason in zip(there, parsed.reasons, strict=True)]
-        return Score(best_overlap(parsed.span_N2, spans, durations), reasons)
+        missing_N = parsed.span_N2[:, 0].isnan()
+        return Score(best_overlap(parsed.span_N2, spans, durations), _reasons(parsed, missing_N))
 
     def parsed(self, batch: Completions) -> ParsedIntervals:
         if self.where == "words":
@@ -59,8 +58,14 @@ class IntervalFormatTerm:
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = _parsed(batch, self.mode, self.think)
-        rows = zip(parsed.format_N.tolist(), parsed.reasons, strict=True)
-        return Score(parsed.format_N.double(), ["ok" if right else reason for right, reason in rows])
+        return Score(parsed.format_N.double(), _reasons(parsed, ~parsed.format_N))
+
+
+def _reasons(parsed: ParsedIntervals, wrong_N: torch.Tensor) -> list[str]:
+    reasons = ["ok"] * len(parsed)
+    for row in wrong_N.nonzero()[:, 0].tolist():
+        reasons[row] = parsed.reasons[row]
+    return reasons
 
 
 def _parsed(batch: Completions, mode: Mode, think: bool) -> ParsedIntervals:

@@ -15,29 +15,27 @@ def as_span_sets(column: list) -> list[list[Span]]:
     """N samples' true intervals. The completions of a group have one and the same truth, which is looked at once.
 
     column: a list, which keeps the values alive: they are told apart by identity.
+    Raises ValueError where one is no list of (start, end) pairs, or empty.
     """
-    known: dict[int, list[Span]] = {}
-    sets = []
-    for row, value in enumerate(column):
-        spans = known.get(id(value))
-        if spans is None:
-            known[id(value)] = spans = _as_spans(value, row)
-        sets.append(spans)
+    ids = list(map(id, column))
+    known = {key: _as_spans(value) for key, value in dict(zip(ids, column, strict=True)).items()}
+    sets = [known[key] for key in ids]
+    if not all(sets):
+        row = next(row for row, spans in enumerate(sets) if not spans)
+        if sets[row] is None:
+            raise ValueError(f"spans[{row}]: expected (start, end) pairs in seconds, got {column[row]!r:.80}")
+        raise ValueError(f"spans[{row}]: expected at least one true interval, got none")
     return sets
 
 
-def _as_spans(value: object, row: int) -> list[Span]:
-    """A sample's true intervals, from [[start, end], …] or one [start, end]. Raises ValueError for anything else."""
+def _as_spans(value: object) -> list[Span] | None:
+    """A sample's true intervals, from [[start, end], …] or one [start, end]; None for anything else."""
     try:
         pairs = [value] if len(value) == 2 and not hasattr(value[0], "__len__") else value
         spans = [(float(start), float(end)) for start, end in pairs if not isinstance(start, str)]
     except (TypeError, ValueError):
-        spans = None
-    if spans is None or len(spans) != len(pairs):
-        raise ValueError(f"spans[{row}]: expected (start, end) pairs in seconds, got {value!r:.80}")
-    if len(spans) == 0:
-        raise ValueError(f"spans[{row}]: expected at least one true interval, got none")
-    return spans
+        return None
+    return spans if len(spans) == len(pairs) else None
 
 
 def as_durations(durations: Sequence[float | None] | None, count: int) -> torch.Tensor:
