@@ -3,8 +3,10 @@
 import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 
 from videostr import ops
@@ -83,7 +85,7 @@ class GraphTerm:
             matching=self.matching,
             count_extra=self.count_extra,
             scale_invariant=self.scale_invariant,
-            true_object_J=torch.tensor(_objects([truth for _, truth in pairs]), dtype=torch.int64),
+            true_object_J=torch.from_numpy(np.array(_objects([truth for _, truth in pairs]), np.int64)),
         )
 
 
@@ -103,8 +105,9 @@ class _Nodes:
         self.offsets.append(len(self.names))
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        position_MD = torch.tensor(self.positions, dtype=torch.float64).reshape(-1, self.size)
-        return torch.tensor(self.names, dtype=torch.int64), position_MD, torch.tensor(self.offsets)
+        flat = np.fromiter(chain.from_iterable(self.positions), np.float64, self.size * len(self.positions))
+        names_M, offsets_F1 = (torch.from_numpy(np.array(x, np.int64)) for x in (self.names, self.offsets))
+        return names_M, torch.from_numpy(flat).reshape(-1, self.size), offsets_F1
 
 
 def _objects(graphs: list[Frames]) -> list[int]:
