@@ -252,3 +252,23 @@ def test_gate_opens_above_its_term():
     assert batch.total_N.tolist() == pytest.approx([1 + 1 + 1 + 0.2, 1, 0.7 + 1 + 1 + 0.2, 0.3 + 1 + 0.2])
     assert batch.task_N.tolist() == pytest.approx([2, 0, 1.7, 0.3])
     assert batch.reasons == ["ok"] * 4
+
+
+def test_true_intervals_that_are_none_are_named():
+    for wrong in (
+        [[2, 1]],
+        [[1, 1]],
+        [[1, math.nan]],
+        [[0, math.inf]],
+        [1, 2, 3],
+        ["12", "34"],
+        "ab",
+        None,
+        5,
+        [[1, 2], [3]],
+    ):
+        with pytest.raises(ValueError, match=r"spans\[1\]: expected pairs start < end in seconds, got"):
+            score("interval", ["", ""], spans=[[[1, 2]], wrong])
+    with pytest.raises(ValueError, match=r"spans\[0\]: expected at least one true interval"):
+        score("interval", [""], spans=[[]])
+    assert score("interval", ["<time>[1, 2]</time>"], spans=[[1, 2]])[0] == [1]

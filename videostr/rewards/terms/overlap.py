@@ -9,13 +9,14 @@ import torch
 from videostr import ops
 
 Span = tuple[float, float]
+_INFINITE = float("inf")
 
 
 def as_span_sets(column: list) -> list[list[Span]]:
     """N samples' true intervals. The completions of a group have one and the same truth, which is looked at once.
 
     column: a list, which keeps the values alive: they are told apart by identity.
-    Raises ValueError where one is no list of (start, end) pairs, or empty.
+    Raises ValueError where one is no list of (start, end) pairs with start < end, or empty.
     """
     ids = list(map(id, column))
     known = {key: _as_spans(value) for key, value in dict(zip(ids, column, strict=True)).items()}
@@ -23,7 +24,7 @@ def as_span_sets(column: list) -> list[list[Span]]:
     if not all(sets):
         row = next(row for row, spans in enumerate(sets) if not spans)
         if sets[row] is None:
-            raise ValueError(f"spans[{row}]: expected (start, end) pairs in seconds, got {column[row]!r:.80}")
+            raise ValueError(f"spans[{row}]: expected pairs start < end in seconds, got {column[row]!r:.80}")
         raise ValueError(f"spans[{row}]: expected at least one true interval, got none")
     return sets
 
@@ -35,7 +36,8 @@ def _as_spans(value: object) -> list[Span] | None:
         spans = [(float(start), float(end)) for start, end in pairs if not isinstance(start, str)]
     except (TypeError, ValueError):
         return None
-    return spans if len(spans) == len(pairs) else None
+    right = len(spans) == len(pairs) and all(-_INFINITE < start < end < _INFINITE for start, end in spans)
+    return spans if right else None
 
 
 def as_durations(durations: Sequence[float | None] | None, count: int) -> torch.Tensor:
