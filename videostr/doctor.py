@@ -36,6 +36,10 @@ OPERATORS = (
     "box3d_iou",
     "box3d_iou_pairwise",
     "tube_iou",
+    "assignment",
+    "assignment_ragged",
+    "relation_graph",
+    "parse_interval",
 )
 
 
