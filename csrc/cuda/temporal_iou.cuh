@@ -7,7 +7,8 @@
 namespace videostr::cuda {
 
 constexpr int kThreads = 256;
-constexpr int kBlocksPerSm = 3;  // leaves 80 registers a thread, which spills nothing on any architecture
+// Leave 80 and 128 registers a thread, which spills nothing on any architecture.
+constexpr int kBlocksPerSm = 3, kPairBlocksPerSm = 2;
 
 template <typename T>
 __device__ __forceinline__ Span span_at(const Pack<T>* packs, int i) {  // the i-th interval of packs in registers
@@ -55,7 +56,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 constexpr int kTileRows = 32;
 
 template <typename T, Kind kind, bool wide>
-__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
+__global__ void __launch_bounds__(kThreads, kPairBlocksPerSm)
     pairwise_kernel(const T* pred, const T* target, const T* duration, T* out, int64_t rows, int64_t columns) {
   constexpr int each = Pack<T>::size;
   __shared__ Span tile[kTileRows];

@@ -20,7 +20,7 @@ from .reference import GroupAdvantage  # noqa: E402
 from .temporal_average_precision import temporal_average_precision  # noqa: E402
 from .temporal_iou import temporal_iou, temporal_iou_pairwise  # noqa: E402
 from .temporal_nms import temporal_nms  # noqa: E402
-from .temporal_set_scores import SetScores, temporal_iou_sets, temporal_set_scores  # noqa: E402
+from .temporal_set_scores import SetScores, temporal_set_scores  # noqa: E402
 from .tube_iou import tube_iou  # noqa: E402
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "temporal_average_precision",
     "temporal_iou",
     "temporal_iou_pairwise",
-    "temporal_iou_sets",
     "temporal_nms",
     "temporal_set_scores",
     "tube_iou",
