@@ -47,7 +47,8 @@ __global__ void __launch_bounds__(kBoxThreads)
     __syncthreads();
     if (column < columns) {
       for (int row = 0; row < count; ++row) {
-        out[(top + row) * columns + column] = static_cast<T>(box_score<giou>(tile[row], mine));
+        const Box other = tile[row];
+        out[(top + row) * columns + column] = static_cast<T>(box_score<giou>(other, mine));
       }
     }
     __syncthreads();  // before the next tile replaces this one

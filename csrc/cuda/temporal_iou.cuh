@@ -7,7 +7,8 @@
 namespace videostr::cuda {
 
 constexpr int kThreads = 256;
-constexpr int kBlocksPerSm = 3;  // leaves 80 registers a thread, which spills nothing on any architecture
+// Leave 80 and 128 registers a thread, which spills nothing on any architecture.
+constexpr int kBlocksPerSm = 3, kPairBlocksPerSm = 2;
 
 template <typename T>
 __device__ __forceinline__ Span span_at(const Pack<T>* packs, int i) {  // the i-th interval of packs in registers
@@ -36,25 +37,26 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     if constexpr (kind == Kind::time_r1) wholes = *reinterpret_cast<const Pack<T>*>(duration + first);
 #pragma unroll
     for (int i = 0; i < each; ++i) {
-      const double whole = kind == Kind::time_r1 ? static_cast<double>(wholes.value[i]) : 1.0;
-      scores.value[i] = static_cast<T>(score<kind>(span_at(p_packs, i), span_at(t_packs, i), whole));
+      const double seconds = kind == Kind::time_r1 ? static_cast<double>(wholes.value[i]) : 1.0;
+      scores.value[i] = static_cast<T>(score<kind>(span_at(p_packs, i), span_at(t_packs, i), seconds));
     }
     store(out + first, scores);
   } else {
     for (int64_t i = first; i < first + each && i < n; ++i) {
-      const double whole = kind == Kind::time_r1 ? static_cast<double>(duration[i]) : 1.0;
-      out[i] = static_cast<T>(score<kind>(span_from(pred, i), span_from(target, i), whole));
+      const double seconds = kind == Kind::time_r1 ? static_cast<double>(duration[i]) : 1.0;
+      out[i] = static_cast<T>(score<kind>(span_from(pred, i), span_from(target, i), seconds));
     }
   }
 }
 
-// pred [rows, 2], target [columns, 2], duration [rows] (as above) -> out [rows, columns]. A block keeps a tile of pred in shared memory and each
-// thread the targets of one 16-byte store in registers, so that only out is moved more than once a tile.
+// pred [rows, 2], target [columns, 2], duration [rows] (as above) -> out [rows, columns]. A block keeps a tile of pred in
+// shared memory and each thread the targets of one 16-byte store in registers, so that only out is moved more than once
+// a tile.
 // `wide`: target and out are 16-byte aligned and columns is a multiple of what a store holds.
 constexpr int kTileRows = 32;
 
 template <typename T, Kind kind, bool wide>
-__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
+__global__ void __launch_bounds__(kThreads, kPairBlocksPerSm)
     pairwise_kernel(const T* pred, const T* target, const T* duration, T* out, int64_t rows, int64_t columns) {
   constexpr int each = Pack<T>::size;
   __shared__ Span tile[kTileRows];
@@ -77,17 +79,17 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     __syncthreads();
     for (int row = 0; row < count; ++row) {
       T* line = out + (top + row) * columns;
-      const double whole = kind == Kind::time_r1 ? wholes[row] : 1.0;
+      const double seconds = kind == Kind::time_r1 ? wholes[row] : 1.0;
       if (whole) {
         Pack<T> scores;
 #pragma unroll
         for (int i = 0; i < each; ++i) {
-          scores.value[i] = static_cast<T>(score<kind>(tile[row], span_at(t_packs, i), whole));
+          scores.value[i] = static_cast<T>(score<kind>(tile[row], span_at(t_packs, i), seconds));
         }
         store(line + first, scores);
       } else {
         for (int64_t i = first; i < first + each && i < columns; ++i) {
-          line[i] = static_cast<T>(score<kind>(tile[row], span_from(target, i), whole));
+          line[i] = static_cast<T>(score<kind>(tile[row], span_from(target, i), seconds));
         }
       }
     }

@@ -7,9 +7,11 @@
 namespace videostr::cuda {
 
 template <typename T>
-__device__ __forceinline__ Span segment(const T* values, int64_t i) {
+__device__ __forceinline__ Span segment(const T* values, int i) {
   return {static_cast<double>(values[2 * i]), static_cast<double>(values[2 * i + 1])};
 }
+
+__device__ __forceinline__ bool counts(Span s) { return s.valid() && s.end > s.start; }
 
 struct Lengths {
   double pred, target, shared;
@@ -18,15 +20,17 @@ struct Lengths {
 // Lengths of the unions without sorting: each lane takes end points, and what lies between one and the next is covered
 // by a set or is not.
 template <typename T>
-__device__ Lengths union_lengths(const T* pred, int64_t n, const T* target, int64_t m) {
+__device__ __forceinline__ Lengths union_lengths(const T* pred, int n, const T* target, int m) {
   Lengths sum{0.0, 0.0, 0.0};
-  for (int64_t own = lane(); own < 2 * (n + m); own += kWarp) {
-    const double at = static_cast<double>(own < 2 * n ? pred[own] : target[own - 2 * n]);
+  for (int own = lane(); own < 2 * (n + m); own += kWarp) {
+    const Span mine = own < 2 * n ? segment(pred, own / 2) : segment(target, own / 2 - n);
+    if (!counts(mine)) continue;
+    const double at = own % 2 == 0 ? mine.start : mine.end;
     double next = 0.0;
     bool in_pred = false, in_target = false, later = false, repeated = false;
-    for (int64_t k = 0; k < n + m; ++k) {
+    for (int k = 0; k < n + m; ++k) {
       const Span other = k < n ? segment(pred, k) : segment(target, k - n);
-      if (!other.valid() || !(other.end > other.start)) continue;
+      if (!counts(other)) continue;
       if (other.start <= at && at < other.end) (k < n ? in_pred : in_target) = true;
       repeated |= (other.start == at && 2 * k < own) || (other.end == at && 2 * k + 1 < own);
       const double after = other.start > at ? other.start : other.end;
@@ -44,9 +48,9 @@ __device__ Lengths union_lengths(const T* pred, int64_t n, const T* target, int6
 }
 
 template <typename T>
-__device__ double written_pairs(const T* pred, int64_t n, const T* target, int64_t m) {
+__device__ __forceinline__ double written_pairs(const T* pred, int n, const T* target, int m) {
   double sum = 0.0;
-  for (int64_t i = lane(); i < n && i < m; i += kWarp) sum += pair_score(segment(pred, i), segment(target, i));
+  for (int i = lane(); i < n && i < m; i += kWarp) sum += pair_score(segment(pred, i), segment(target, i));
   return warp_sum(sum);
 }
 
@@ -54,14 +58,14 @@ __device__ double written_pairs(const T* pred, int64_t n, const T* target, int64
 // one true segment and its column of `best`, row after row; more than 32 of them go in strips, and `edge` [n] keeps the
 // last column of a strip for the next.
 template <typename T>
-__device__ double ordered_pairs(const T* pred, int64_t n, const T* target, int64_t m, double* edge) {
+__device__ __forceinline__ double ordered_pairs(const T* pred, int n, const T* target, int m, double* edge) {
   double best = 0.0;
-  for (int64_t strip = 0; strip < m; strip += kWarp) {
-    const int64_t column = strip + lane();
+  for (int strip = 0; strip < m; strip += kWarp) {
+    const int column = strip + lane();
     const Span mine = column < m ? segment(target, column) : Span{0.0, -1.0};  // no interval: worth nothing
     double left_above = 0.0;
     best = 0.0;
-    for (int64_t i = 0; i < n; ++i) {
+    for (int i = 0; i < n; ++i) {
       const double left = strip > 0 ? edge[i] : 0.0;
       const double above_left = __shfl_up_sync(kAllLanes, best, 1);
       const double paired = (lane() > 0 ? above_left : left_above) + pair_score(segment(pred, i), mine);
@@ -89,8 +93,9 @@ __global__ void __launch_bounds__(kWarpThreads)
                       double* edge, T* iou, T* precision, T* recall, T* f1, T* matching, int64_t answers) {
   const int64_t b = warp_problem();
   if (b >= answers) return;
-  const int64_t first = pred_offsets[b], n = pred_offsets[b + 1] - first;
-  const int64_t true_first = target_offsets[b], m = target_offsets[b + 1] - true_first;
+  const int64_t first = pred_offsets[b], true_first = target_offsets[b];
+  const int n = static_cast<int>(pred_offsets[b + 1] - first);  // an answer has fewer than 2^29 segments
+  const int m = static_cast<int>(target_offsets[b + 1] - true_first);
   const T *mine = pred + 2 * first, *truth = target + 2 * true_first;
   const Lengths length = union_lengths(mine, n, truth, m);
   double pairs;

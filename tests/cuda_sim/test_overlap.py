@@ -213,7 +213,10 @@ SLIPS = {
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_in_a_kernel_is_caught(slip, tmp_path):
     header, old, new, nth, kinds = SLIPS[slip]
-    parts = (CSRC / "cuda" / header).read_text().split(old) if old else [(CSRC / "cuda" / header).read_text(), ""]
+    text = (
+        (CSRC / "cuda" / header).read_text().replace("kMostRowBlocks = 65535", "kMostRowBlocks = 1")
+    )  # blocks go round
+    parts = text.split(old) if old else [text, ""]
     assert len(parts) > nth + 1, f"{header} no longer has {old!r} {nth + 1} times"
     (tmp_path / slip.replace(" ", "-") / "cuda").mkdir(parents=True)
     text = old.join(parts[: nth + 1]) + new + old.join(parts[nth + 1 :])

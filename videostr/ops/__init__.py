@@ -23,7 +23,7 @@ from .relation_graph import relation_graph  # noqa: E402
 from .temporal_average_precision import temporal_average_precision  # noqa: E402
 from .temporal_iou import temporal_iou, temporal_iou_pairwise  # noqa: E402
 from .temporal_nms import temporal_nms  # noqa: E402
-from .temporal_set_scores import SetScores, temporal_iou_sets, temporal_set_scores  # noqa: E402
+from .temporal_set_scores import SetScores, temporal_set_scores  # noqa: E402
 from .tube_iou import tube_iou  # noqa: E402
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "temporal_average_precision",
     "temporal_iou",
     "temporal_iou_pairwise",
-    "temporal_iou_sets",
     "temporal_nms",
     "temporal_set_scores",
     "tube_iou",

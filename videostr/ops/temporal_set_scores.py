@@ -70,11 +70,6 @@ def temporal_set_scores(
     )
 
 
-def temporal_iou_sets(pred_K2: Tensor, pred_offsets_B1: Tensor, target_J2: Tensor, target_offsets_B1: Tensor) -> Tensor:
-    """(B,): IoU of the union of each answer's intervals with that of its true ones, `temporal_set_scores(…).iou_B`."""
-    return temporal_set_scores(pred_K2, pred_offsets_B1, target_J2, target_offsets_B1).iou_B
-
-
 @torch.library.register_fake("videostr::temporal_set_scores")
 def _fake(pred, pred_offsets, target, target_offsets, pairing):
     return tuple(pred.new_empty(pred_offsets.shape[0] - 1) for _ in SetScores._fields)

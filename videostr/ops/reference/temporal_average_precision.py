@@ -23,7 +23,9 @@ def temporal_average_precision(
         iou = temporal_iou_pairwise(pred_K2[mine].double(), target_J2[true].double())
         if pred_video_K is not None:
             iou = torch.where(pred_video_K[mine, None] == target_video_J[None, true], iou, -1.0)
-        order = torch.sort(score_K[mine].nan_to_num(-torch.inf, torch.inf), descending=True, stable=True).indices
+        order = torch.sort(
+            score_K[mine].nan_to_num(-torch.inf, torch.inf, -torch.inf), descending=True, stable=True
+        ).indices
         for h, threshold in enumerate(thresholds):
             ap_BH[b, h] = _area(_right(iou[order].tolist(), threshold), iou.shape[1])
     return ap_BH

@@ -12,7 +12,9 @@ def temporal_nms(span_K2: Tensor, score_K: Tensor, offsets_B1: Tensor, threshold
         span = span_K2[begin:end]
         valid = (torch.isfinite(span).all(-1) & (span[:, 1] >= span[:, 0])).tolist()
         suppresses = (temporal_iou_pairwise(span.double(), span.double()) > threshold).tolist()
-        order = torch.sort(score_K[begin:end].nan_to_num(-torch.inf, torch.inf), descending=True, stable=True).indices
+        order = torch.sort(
+            score_K[begin:end].nan_to_num(-torch.inf, torch.inf, -torch.inf), descending=True, stable=True
+        ).indices
         kept: list[int] = []
         for i in order.tolist():
             if valid[i] and not any(suppresses[j][i] for j in kept):
