@@ -39,7 +39,6 @@ OPERATORS = (
     "assignment",
     "assignment_ragged",
     "relation_graph",
-    "parse_interval",
 )
 
 

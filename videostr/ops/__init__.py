@@ -16,7 +16,7 @@ from .box_iou import box_iou, box_iou_pairwise  # noqa: E402
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
-from .parse_interval import parse_interval  # noqa: E402
+from .parse_interval import parse_interval  # noqa: E402, F401 (what videostr.rewards reads text with; CPU only)
 from .policy_loss import policy_loss  # noqa: E402
 from .reference import Assignment, GroupAdvantage, RelationGraph  # noqa: E402
 from .relation_graph import relation_graph  # noqa: E402
@@ -40,7 +40,6 @@ __all__ = [
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",
-    "parse_interval",
     "policy_loss",
     "relation_graph",
     "temporal_average_precision",
