@@ -58,10 +58,51 @@ def temporal_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
     return Cost((2 * (rows + columns) + rows * columns) * itemsize, {"fp64": 20.0 * rows * columns}, 1)
 
 
-def temporal_iou_sets(answers: int, pred: int, target: int, itemsize: int = 4) -> Cost:
-    """pred and target intervals an answer, two int64 offsets an answer, one number out."""
+def temporal_set_scores(answers: int, pred: int, target: int, itemsize: int = 4) -> Cost:
+    """pred and target intervals an answer and two int64 offsets in, five numbers out; with one pass over sorted ends
+    about 10 FLOPs an interval, and about 25 a pair of the segments that are matched as written."""
     spans = answers * (pred + target)
-    return Cost(spans * 2 * itemsize + answers * (16 + itemsize), {"fp64": 10.0 * spans}, None)
+    flops = 10.0 * spans + 25.0 * answers * min(pred, target)
+    return Cost(spans * 2 * itemsize + answers * (16 + 5 * itemsize), {"fp64": flops}, 1)
+
+
+def temporal_nms(problems: int, spans: int, kept: int, itemsize: int = 4) -> Cost:
+    """`spans` intervals and scores a problem and an offset in, a byte each out. Each interval is compared with about
+    half of those that stay: about 12 FLOPs a pair."""
+    total = problems * spans
+    return Cost(total * (3 * itemsize + 1) + problems * 8, {"fp64": 6.0 * total * kept}, 1)
+
+
+def temporal_average_precision(problems: int, pred: int, target: int, thresholds: int, itemsize: int = 4) -> Cost:
+    """Intervals, scores and two offsets in, a number a threshold out; every pair's IoU, 12 FLOPs."""
+    moved = problems * ((3 * pred + 2 * target + thresholds) * itemsize + 16)
+    return Cost(moved, {"fp64": 12.0 * problems * pred * target}, None)
+
+
+def box_iou(n: int, itemsize: int = 4) -> Cost:
+    """Two boxes in, one number out; about 20 FLOPs with the division, in double whatever the dtype."""
+    return Cost(n * 9 * itemsize, {"fp64": 20.0 * n}, 1)
+
+
+def box_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
+    """Both lists in once, the matrix out."""
+    return Cost((4 * (rows + columns) + rows * columns) * itemsize, {"fp64": 20.0 * rows * columns}, 1)
+
+
+def box3d_iou(n: int, itemsize: int = 4) -> Cost:
+    """Two boxes of 7 in, one number out; four cuts of up to 8 corners and the area, about 250 FLOPs."""
+    return Cost(n * 15 * itemsize, {"fp64": 250.0 * n}, 1)
+
+
+def box3d_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
+    """Both lists in once, the matrix out."""
+    return Cost((7 * (rows + columns) + rows * columns) * itemsize, {"fp64": 250.0 * rows * columns}, 1)
+
+
+def tube_iou(answers: int, frames: int, itemsize: int = 4) -> Cost:
+    """A box and an int64 frame a row, as many predicted as true ones, and two offsets in, a number an answer out."""
+    rows = 2 * answers * frames
+    return Cost(rows * (4 * itemsize + 8) + answers * (16 + itemsize), {"fp64": 20.0 * answers * frames}, 1)
 
 
 # operator -> (cost, the shapes its table row and its benchmark are about)
@@ -73,5 +114,15 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "prefix_attention": (prefix_attention, ({"P": 4096, "G": 16, "L": 128, "H": 28, "Hk": 4, "D": 128},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
-    "temporal_iou_sets": (temporal_iou_sets, ({"answers": 4096, "pred": 8, "target": 6},)),
+    "temporal_set_scores": (temporal_set_scores, ({"answers": 4096, "pred": 8, "target": 6},)),
+    "temporal_nms": (temporal_nms, ({"problems": 1024, "spans": 200, "kept": 40},)),
+    "temporal_average_precision": (
+        temporal_average_precision,
+        ({"problems": 1550, "pred": 10, "target": 2, "thresholds": 10},),
+    ),
+    "box_iou": (box_iou, ({"n": 65_536},)),
+    "box_iou_pairwise": (box_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
+    "box3d_iou": (box3d_iou, ({"n": 65_536},)),
+    "box3d_iou_pairwise": (box3d_iou_pairwise, ({"rows": 1024, "columns": 1024},)),
+    "tube_iou": (tube_iou, ({"answers": 4096, "frames": 32},)),
 }

@@ -69,10 +69,49 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob," POLICY_OPTIONS
       ") -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
 
-  // Intervals [..., 2], one dtype, float32 or float64.
-  m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");
-  m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
-  m.def("temporal_iou_sets(Tensor pred, Tensor pred_offsets, Tensor target, Tensor target_offsets) -> Tensor");
+  // text [C] uint8, offsets [N + 1] int64; span [N, 2] float64, code [N] int64. CPU only.
+  m.def("parse_interval(Tensor text, Tensor offsets, bool think) -> (Tensor span, Tensor code)");
+
+  // Intervals [..., 2], one dtype, float32 or float64. duration, of kind time_r1 alone: [...], and [N] for N x M pairs.
+  m.def("temporal_iou(Tensor pred, Tensor target, str kind, Tensor? duration=None) -> Tensor");
+  m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind, Tensor? duration=None) -> Tensor");
+
+  // Ragged: problem b owns the rows offsets[b] up to offsets[b + 1]; offsets [B + 1] int64, frames and videos int64.
+  m.def(
+      "temporal_set_scores(Tensor pred, Tensor pred_offsets, Tensor target, Tensor target_offsets, str pairing)"
+      " -> (Tensor iou, Tensor precision, Tensor recall, Tensor f1, Tensor matching)");
+  m.def("temporal_nms(Tensor span, Tensor score, Tensor offsets, float threshold) -> Tensor");
+  m.def(
+      "temporal_average_precision(Tensor pred, Tensor score, Tensor pred_offsets, Tensor target, Tensor target_offsets,"
+      " float[] thresholds, Tensor? pred_video, Tensor? target_video) -> Tensor");
+
+  // Boxes of one dtype, float32 or float64: [..., 4] x0, y0, x1, y1; [..., 7] x, y, z, length, width, height, yaw.
+  m.def("box_iou(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("box_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("box3d_iou(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("box3d_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def(
+      "tube_iou(Tensor pred, Tensor pred_frame, Tensor pred_offsets, Tensor target, Tensor target_frame,"
+      " Tensor target_offsets, str over) -> Tensor");
+
+  // cost [B, R, C], of which problem b is rows[b] x columns[b] (int64 [B]; all without), float32 or float64.
+  // total [B]; column [B, R] and row [B, C] int64, -1: unmatched.
+  m.def(
+      "assignment(Tensor cost, Tensor? rows, Tensor? columns, bool maximize)"
+      " -> (Tensor total, Tensor column, Tensor row)");
+  // cost [K], the problems' matrices one after another; offsets int64 [B + 1] up to num_rows, num_columns.
+  m.def(
+      "assignment_ragged(Tensor cost, Tensor row_offsets, Tensor column_offsets, SymInt num_rows, SymInt num_columns,"
+      " bool maximize) -> (Tensor total, Tensor column, Tensor row)");
+
+  // Nodes: class and object int64 [M], position [M, D] float32 or float64, offsets of the frames int64 [F + 1]; of pred,
+  // then of truth. frame_offsets int64 [B + 1]; scales float64 [B]. score [B, 6], match int64 [M], frames int64 [B, 6]: the
+  // order of reference.PARTS.
+  m.def(
+      "relation_graph(Tensor pred_class, Tensor pred_position, Tensor? pred_object, Tensor pred_offsets,"
+      " Tensor true_class, Tensor true_position, Tensor? true_object, Tensor true_offsets, Tensor frame_offsets,"
+      " Tensor? scale, Tensor? displacement_scale, str angle, str matching, bool count_extra, bool scale_invariant)"
+      " -> (Tensor score, Tensor match, Tensor frames)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(videostr, CompositeExplicitAutograd, m) {

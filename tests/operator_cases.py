@@ -133,22 +133,98 @@ def policy_loss_truth(*arguments) -> tuple[Tensor, ...]:
     return loss.detach(), packed.detach(), grads[0], grads[1] if len(grads) == 2 else loss.detach().new_empty((0, 0))
 
 
+INTERVAL_KINDS = ("iou", "giou", "diou", "hull", "iop", "time_r1")
+
+
 def interval_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
     generator = torch.Generator().manual_seed(0)
     odd = torch.tensor([[3.0, 1.0], [float("nan"), 1.0], [0.0, float("inf")], [2.0, 2.0], [-1.0, 5.0]], dtype=dtype)
-    for kind, count in product(("iou", "giou", "diou", "hull"), (0, 1, 7, 1024, 70_001)):
+    for kind, count in product(INTERVAL_KINDS, (0, 1, 7, 1024, 70_001)):
         pred = torch.rand(count, 2, generator=generator, dtype=dtype).sort(-1).values
         target = torch.rand(count, 2, generator=generator, dtype=dtype).sort(-1).values
         if count > len(odd):
             pred[: len(odd)], target[1 : 1 + len(odd)] = odd, odd
-        yield f"{count} {kind}", (pred, target, kind)
+        duration = torch.rand(count, generator=generator, dtype=dtype) + 0.2 if kind == "time_r1" else None
+        yield f"{count} {kind}", (pred, target, kind, duration)
 
 
 def pair_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
     generator = torch.Generator().manual_seed(0)
-    for kind, (rows, columns) in product(("iou", "giou", "diou", "hull"), ((0, 3), (1, 1), (33, 5), (64, 1032))):
+    for kind, (rows, columns) in product(INTERVAL_KINDS, ((0, 3), (1, 1), (33, 5), (64, 1032))):
         pred, target = (torch.rand(n, 2, generator=generator, dtype=dtype).sort(-1).values for n in (rows, columns))
-        yield f"{rows} x {columns} {kind}", (pred, target, kind)
+        duration = torch.rand(rows, generator=generator, dtype=dtype) + 0.2 if kind == "time_r1" else None
+        yield f"{rows} x {columns} {kind}", (pred, target, kind, duration)
+
+
+def ragged(problems: int, most: int, generator: torch.Generator) -> Tensor:
+    """Offsets of problems of 0 to `most` rows."""
+    counts = torch.randint(0, most + 1, (problems,), generator=generator)
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+
+RAGGED = ((0, 0), (1, 0), (1, 1), (7, 9), (300, 12), (3, 70))
+
+
+def set_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for pairing, (answers, most) in product(("written", "ordered"), RAGGED):
+        arguments = []
+        for _ in range(2):
+            offsets = ragged(answers, most, generator)
+            span = torch.randint(-1, 12, (int(offsets[-1]), 2), generator=generator).to(dtype) / 2
+            span[::7] = torch.nan
+            arguments += [span, offsets]
+        yield f"{answers} answers of up to {most} {pairing}", (*arguments, pairing)
+
+
+def nms_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for threshold, (problems, most) in product((0.0, 0.4), RAGGED):
+        offsets = ragged(problems, most, generator)
+        span = torch.randint(-1, 12, (int(offsets[-1]), 2), generator=generator).to(dtype) / 2
+        score = torch.randint(0, 4, (len(span),), generator=generator).to(dtype)
+        score[::5] = torch.nan
+        yield f"{problems} problems of up to {most} at {threshold}", (span, score, offsets, threshold)
+
+
+def random_boxes(count: int, columns: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    box = torch.rand(count, columns, generator=generator, dtype=dtype)
+    if columns == 4:
+        box[:, 2:] += box[:, :2]
+    else:
+        box[:, 3:] = 0.2 + 3 * box[:, 3:]
+    box[::9, 2] = torch.nan
+    return box
+
+
+def box_cases(columns: int, kinds: tuple[str, ...]):
+    def cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+        generator = torch.Generator().manual_seed(0)
+        for kind, count in product(kinds, (0, 1, 7, 1000)):
+            pred, target = (random_boxes(count, columns, generator, dtype) for _ in range(2))
+            yield f"{count} {kind}", (pred, target, kind)
+
+    return cases
+
+
+def box_pair_cases(columns: int, kinds: tuple[str, ...]):
+    def cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+        generator = torch.Generator().manual_seed(0)
+        for kind, shape in product(kinds, ((0, 3), (1, 1), (33, 5), (40, 300))):
+            yield f"{shape} {kind}", (*(random_boxes(n, columns, generator, dtype) for n in shape), kind)
+
+    return cases
+
+
+def tube_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for over, (answers, most) in product(("target", "union"), RAGGED):
+        arguments = []
+        for _ in range(2):
+            offsets = ragged(answers, most, generator)
+            box = random_boxes(int(offsets[-1]), 4, generator, dtype)
+            arguments += [box, torch.randint(-2, most + 2, (len(box),), generator=generator), offsets]
+        yield f"{answers} answers of up to {most} over {over}", (*arguments, over)
 
 
 def logit_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
@@ -231,6 +307,16 @@ OPERATORS = {
     "policy_loss": Operator(policy_loss_truth, loss_cases, roundings=128),  # e^20 magnifies those of its exponent
     "temporal_iou": Operator(lambda *a: (reference.temporal_iou(*a),), interval_cases),
     "temporal_iou_pairwise": Operator(lambda *a: (reference.temporal_iou_pairwise(*a),), pair_cases),
+    "temporal_set_scores": Operator(reference.temporal_set_scores, set_cases),
+    "temporal_nms": Operator(lambda *a: (reference.temporal_nms(*a),), nms_cases),
+    "box_iou": Operator(lambda *a: (reference.box_iou(*a),), box_cases(4, ("iou", "giou"))),
+    "box_iou_pairwise": Operator(lambda *a: (reference.box_iou_pairwise(*a),), box_pair_cases(4, ("iou", "giou"))),
+    # the specification integrates and the kernels cut: roundings differ
+    "box3d_iou": Operator(lambda *a: (reference.box3d_iou(*a),), box_cases(7, ("iou", "bev")), roundings=4096),
+    "box3d_iou_pairwise": Operator(
+        lambda *a: (reference.box3d_iou_pairwise(*a),), box_pair_cases(7, ("iou", "bev")), roundings=4096
+    ),
+    "tube_iou": Operator(lambda *a: (reference.tube_iou(*a),), tube_cases),
 }
 
 

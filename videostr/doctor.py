@@ -28,7 +28,17 @@ OPERATORS = (
     "prefix_attention",
     "temporal_iou",
     "temporal_iou_pairwise",
-    "temporal_iou_sets",
+    "temporal_set_scores",
+    "temporal_nms",
+    "temporal_average_precision",
+    "box_iou",
+    "box_iou_pairwise",
+    "box3d_iou",
+    "box3d_iou_pairwise",
+    "tube_iou",
+    "assignment",
+    "assignment_ragged",
+    "relation_graph",
 )
 
 

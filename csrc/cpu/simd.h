@@ -12,6 +12,12 @@
 #else
 #define VIDEOSTR_CLONES
 #endif
+// The same levels by hand, for `#pragma GCC target` around code that clones do not help (vector types).
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define VIDEOSTR_LEVELS
+#define VIDEOSTR_HAS_LEVEL_3 __builtin_cpu_supports("x86-64-v3")
+#define VIDEOSTR_HAS_LEVEL_4 __builtin_cpu_supports("x86-64-v4")
+#endif
 #define VIDEOSTR_ALWAYS __attribute__((always_inline))
 #define VIDEOSTR_INLINE static inline VIDEOSTR_ALWAYS
 

@@ -1,0 +1,82 @@
+// What the CPU's and the GPU's relation_graph share: the call, and how near two numbers are.
+#pragma once
+
+#include <cstdint>
+
+#include "common/device.h"
+
+namespace videostr {
+
+enum class Angle { none, turn, direction };
+
+// The order of reference.PARTS.
+enum Part { kNode, kDistance, kAngle, kEdge, kDisplacement, kGraph, kParts };
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr double kBeyond = 1e-6;  // reference.relation_graph.BEYOND
+
+template <typename T>
+struct Nodes {
+  const int64_t* object_class;
+  const T* position;  // [nodes, dimensions]
+  const int64_t* object;  // null: no identities
+  const int64_t* offset;  // of the frames
+};
+
+template <typename T>
+struct Graphs {
+  Nodes<T> pred, truth;
+  const int64_t* frame_offset;
+  const double* scale;  // null: the diagonal around a graph's true nodes
+  const double* displacement_scale;  // null: as scale
+  int dimensions;
+  Angle angle;
+  bool greedy, count_extra, scale_invariant;
+  T* score;         // [graphs, kParts]
+  int64_t* match;   // [pred nodes]
+  int64_t* frames;  // [graphs, kParts]
+};
+
+// 1 where gap is 0, 0 from the scale on and where gap is NaN. inverse = 1 / scale: infinite for a scale of 0.
+VIDEOSTR_HD double closeness(double gap, double inverse) {
+  const double far = gap * inverse;
+  return gap == 0.0 ? 1.0 : far < 1.0 ? 1.0 - far : 0.0;
+}
+
+// What a pair costs a matching that wants the greatest sum of closeness: past the scale all cost 1, and a hair more the
+// farther they are, which decides between equals.
+VIDEOSTR_HD double match_cost(double gap, double inverse) {
+  const double far = gap == 0.0 ? 0.0 : gap * inverse;
+  return far <= 1.0 ? far : 1.0 + kBeyond * (1.0 - 1.0 / far);
+}
+
+VIDEOSTR_HD bool finite(double x) { return x - x == 0.0; }
+
+// Sums over the frames in which a part is defined; what edge and graph are made of.
+struct PartSums {
+  double sum[kParts] = {};
+  int64_t frames[kParts] = {};
+
+  VIDEOSTR_HD void add(Part part, double value) {
+    sum[part] += value;
+    ++frames[part];
+  }
+  // Scores of one frame; a count of 0: the part is not defined.
+  VIDEOSTR_HD void add_frame(double node, bool has_node, double distance, bool has_edges, double angle, bool has_angles) {
+    if (has_node) add(kNode, node);
+    if (has_edges) add(kDistance, distance);
+    if (has_angles) add(kAngle, angle);
+    const double edge = has_angles ? (distance + angle) / 2 : distance;  // an angle needs an edge
+    if (has_edges) add(kEdge, edge);
+    if (has_node || has_edges) add(kGraph, !has_edges ? node : !has_node ? edge : (node + edge) / 2);
+  }
+  template <typename T>
+  VIDEOSTR_HD void store(T* score, int64_t* count) const {
+    for (int k = 0; k < kParts; ++k) {
+      score[k] = static_cast<T>(frames[k] > 0 ? sum[k] / static_cast<double>(frames[k]) : 0.0);
+      count[k] = frames[k];
+    }
+  }
+};
+
+}  // namespace videostr

@@ -1,0 +1,96 @@
+// vIoU of tubes, boxes by frame, a problem at a time. Arithmetic in double.
+#include <algorithm>
+#include <numeric>
+
+#include "common/box.h"
+#include "common/dtype.h"
+#include "common/stable.h"
+#include "cpu/ragged.h"
+
+namespace videostr {
+namespace {
+
+constexpr const char* kOp = "tube_iou";
+
+template <typename T>
+Box box_at(const T* v, int64_t i) {
+  return {static_cast<double>(v[4 * i]), static_cast<double>(v[4 * i + 1]), static_cast<double>(v[4 * i + 2]),
+          static_cast<double>(v[4 * i + 3])};
+}
+
+// Rows of a problem by frame, one a frame: the last one written.
+void by_frame(const int64_t* frame, int64_t begin, int64_t end, std::vector<int64_t>& rows) {
+  rows.resize(static_cast<size_t>(end - begin));
+  std::iota(rows.begin(), rows.end(), begin);
+  bool rising = true;
+  for (int64_t i = begin + 1; i < end; ++i) rising &= frame[i - 1] < frame[i];
+  if (rising) return;
+  std::stable_sort(rows.begin(), rows.end(), [&](int64_t i, int64_t j) { return frame[i] < frame[j]; });
+  size_t kept = 0;
+  for (const int64_t row : rows) {
+    if (kept > 0 && frame[rows[kept - 1]] == frame[row])
+      rows[kept - 1] = row;
+    else
+      rows[kept++] = row;
+  }
+  rows.resize(kept);
+}
+
+struct Pair {
+  int64_t pred, target;
+};
+
+// The rows of the frames that both have. Without branches: which list is ahead is not to be foreseen.
+void pair_frames(const int64_t* p_frame, const std::vector<int64_t>& p_rows, const int64_t* t_frame,
+                 const std::vector<int64_t>& t_rows, std::vector<Pair>& pairs) {
+  pairs.resize(std::min(p_rows.size(), t_rows.size()) + 1);
+  size_t count = 0;
+  for (size_t i = 0, j = 0; i < p_rows.size() && j < t_rows.size();) {
+    const int64_t mine = p_frame[p_rows[i]], truth = t_frame[t_rows[j]];
+    pairs[count] = {p_rows[i], t_rows[j]};
+    count += mine == truth;
+    i += mine <= truth;
+    j += truth <= mine;
+  }
+  pairs.resize(count);
+}
+
+Tensor tube_iou(const Tensor& pred_in, const Tensor& pred_frame_in, const Tensor& pred_offsets,
+                const Tensor& target_in, const Tensor& target_frame_in, const Tensor& target_offsets,
+                const std::string& over) {
+  STD_TORCH_CHECK(over == "target" || over == "union", kOp, ": over must be target or union, got ", over);
+  const Tensor pred = torch::stable::contiguous(pred_in), target = torch::stable::contiguous(target_in);
+  const Tensor pred_frame = torch::stable::contiguous(pred_frame_in);
+  const Tensor target_frame = torch::stable::contiguous(target_frame_in);
+  const Offsets p_rows(kOp, "pred_offsets", pred_offsets, pred.size(0));
+  const Offsets t_rows(kOp, "target_offsets", target_offsets, target.size(0));
+  check_same_count(kOp, p_rows, t_rows);
+  const auto *p_frame = pred_frame.const_data_ptr<int64_t>(), *t_frame = target_frame.const_data_ptr<int64_t>();
+  const bool over_target = over == "target";
+  Tensor out = torch::stable::new_empty(pred, {p_rows.count()});
+  dispatch(pred, [&](auto zero) {
+    using T = decltype(zero);
+    const T *p = pred.const_data_ptr<T>(), *t = target.const_data_ptr<T>();
+    T* o = out.mutable_data_ptr<T>();
+    torch::stable::parallel_for(0, p_rows.count(), grain(512), [&](int64_t from, int64_t to) {
+      std::vector<int64_t> mine, truth;
+      std::vector<Pair> pairs;
+      for (int64_t b = from; b < to; ++b) {
+        by_frame(p_frame, p_rows.begin(b), p_rows.end(b), mine);
+        by_frame(t_frame, t_rows.begin(b), t_rows.end(b), truth);
+        pair_frames(p_frame, mine, t_frame, truth, pairs);
+        double sum = 0.0;
+        for (const Pair pair : pairs) sum += box_score<false>(box_at(p, pair.pred), box_at(t, pair.target));
+        const size_t frames = over_target ? truth.size() : mine.size() + truth.size() - pairs.size();
+        o[b] = frames > 0 ? static_cast<T>(sum / static_cast<double>(frames)) : T(0);
+      }
+    });
+  });
+  return out;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(videostr, CPU, m) { m.impl("tube_iou", TORCH_BOX(&tube_iou)); }
+
+}  // namespace videostr
