@@ -57,6 +57,24 @@ def temporal_iou_sets(answers: int, pred: int, target: int, itemsize: int = 4) -
     return Cost(spans * 2 * itemsize + answers * (16 + itemsize), {"fp64": 10.0 * spans}, None)
 
 
+def assignment(problems: int, side: int, itemsize: int = 4) -> Cost:
+    """Square costs in; column of each row, row of each column and a total out. Its FLOPs depend on the numbers: at
+    the least every cost is compared with a row's and a column's lowest so far, in double."""
+    return Cost(
+        problems * (side * side * itemsize + 2 * side * 8 + itemsize), {"fp64": 2.0 * problems * side * side}, 1
+    )
+
+
+def relation_graph(graphs: int, nodes: int, itemsize: int = 4) -> Cost:
+    """2-D positions and classes of as many predicted as true nodes and three offsets a graph in; scores, counts and
+    matches out.
+
+    Of a frame of n nodes n² distances of classes (10), n² edges (60 with their angles) and n³ / 2 turns (4), in double.
+    """
+    moved = graphs * (2 * nodes * (2 * itemsize + 8) + 3 * 8 + nodes * 8 + 6 * (itemsize + 8))
+    return Cost(moved, {"fp64": graphs * (70.0 * nodes**2 + 2.0 * nodes**3)}, 1)
+
+
 # operator -> (cost, the shapes its table row and its benchmark are about)
 SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "linear_logprob": (linear_logprob, ({"N": 8192, "D": 4096, "V": 151_936}, {"N": 4096, "D": 3584, "V": 152_064})),
@@ -65,5 +83,7 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "policy_loss": (policy_loss, ({"N": 2048, "L": 512},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
+    "assignment": (assignment, tuple({"problems": 4096, "side": side} for side in (8, 16, 32))),
+    "relation_graph": (relation_graph, ({"graphs": 2048, "nodes": 12},)),
     "temporal_iou_sets": (temporal_iou_sets, ({"answers": 4096, "pred": 8, "target": 6},)),
 }

@@ -47,7 +47,7 @@ def calls():
     offsets = torch.tensor([0, 2, 5])
     yield videostr.temporal_iou_sets, (spans(5).detach(), offsets, spans(5).detach(), offsets)
     yield videostr.assignment, (torch.rand(3, 2, 4), torch.tensor([2, 0, 1]), None, True)
-    yield videostr.assignment_ragged, (torch.rand(5), offsets, torch.tensor([0, 1, 2]), 5, 2, False)
+    yield videostr.assignment_ragged, (torch.rand(5), offsets, offsets, torch.tensor([0, 1, 2]), 5, 2, False)
     nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), offsets
     for name, scale in (("turn", None), ("none", torch.rand(2, dtype=torch.float64))):
         options = (scale, None, name, "optimal", True, False)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from graph_cases import random_graphs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -144,25 +145,6 @@ def test_against_numpy_and_scipy(data, dimensions, angle, greedy, count_extra):
 def _nodes(frames, dimensions):
     classes, position, offsets = tensors(frames)
     return classes, position if len(classes) else position.new_zeros(0, dimensions), offsets
-
-
-def random_graphs(rng, graphs, dimensions=2, classes=5, most=9):
-    """Ragged graphs with several frames, objects that go on from frame to frame, a noisy prediction of most nodes."""
-    frames = torch.randint(0, 4, (graphs,), generator=rng).tolist()
-    pred, true, pred_object, true_object = [], [], [], []
-    for count in frames:
-        objects = int(torch.randint(0, most, (1,), generator=rng))
-        kind = torch.randint(0, classes, (objects,), generator=rng).tolist()
-        for _ in range(count):
-            place = torch.rand(objects, dimensions, generator=rng, dtype=torch.float64) * 10
-            seen = place + torch.randn(place.shape, generator=rng, dtype=torch.float64)
-            for nodes, ids, here in ((true, true_object, place), (pred, pred_object, seen)):
-                kept = [k for k in range(objects) if torch.rand(1, generator=rng) < 0.8]
-                nodes.append([(kind[k], tuple(here[k].tolist())) for k in kept])
-                ids.extend(kept)
-    offsets = torch.tensor([0, *itertools.accumulate(frames)])
-    ids = {"pred_object_M": torch.tensor(pred_object).long(), "true_object_J": torch.tensor(true_object).long()}
-    return (*_nodes(pred, dimensions), *_nodes(true, dimensions), offsets), ids
 
 
 OPTIONS = [
