@@ -65,6 +65,12 @@ def assignment(problems: int, side: int, itemsize: int = 4) -> Cost:
     )
 
 
+def assignment_ragged(problems: int, side: int, itemsize: int = 4) -> Cost:
+    """The same, and three offsets a problem."""
+    dense = assignment(problems, side, itemsize)
+    return Cost(dense.bytes + problems * 3 * 8, dense.flops, 1)
+
+
 def relation_graph(graphs: int, nodes: int, itemsize: int = 4) -> Cost:
     """2-D positions and classes of as many predicted as true nodes and three offsets a graph in; scores, counts and
     matches out.
@@ -84,6 +90,7 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
     "assignment": (assignment, tuple({"problems": 4096, "side": side} for side in (8, 16, 32))),
+    "assignment_ragged": (assignment_ragged, ({"problems": 4096, "side": 12},)),
     "relation_graph": (relation_graph, ({"graphs": 2048, "nodes": 12},)),
     "temporal_iou_sets": (temporal_iou_sets, ({"answers": 4096, "pred": 8, "target": 6},)),
 }

@@ -29,6 +29,9 @@ OPERATORS = (
     "temporal_iou",
     "temporal_iou_pairwise",
     "temporal_iou_sets",
+    "assignment",
+    "assignment_ragged",
+    "relation_graph",
 )
 
 
