@@ -5,7 +5,7 @@
 
 namespace videostr::cuda {
 
-constexpr int kAssignmentWarps = 4;
+constexpr int kAssignmentWarps = 4, kAssignmentBlocks = 4;  // a block; an SM: leaves 128 registers a thread
 constexpr int kMostShared = 256;  // of the longer side: its scratch then fits into 48 KiB for every warp of a block
 
 // Where one problem's numbers lie. `scratch`: its place in a workspace for all problems.
@@ -48,7 +48,7 @@ __device__ __forceinline__ void assign(const T* cost, T* total, int64_t* column,
 // cost [problems, rows, columns], row_count and column_count [problems] or null -> total [problems], column [problems, rows],
 // row [problems, columns]. Scratch in dynamic shared memory, or, `large`, in workspace.
 template <typename T, bool large>
-__global__ void __launch_bounds__(kAssignmentWarps* kWarp)
+__global__ void __launch_bounds__(kAssignmentWarps* kWarp, kAssignmentBlocks)
     assignment_kernel(const T* cost, const int64_t* row_count, const int64_t* column_count, T* total, int64_t* column,
                       int64_t* row, double* doubles, int* ints, int64_t problems, int64_t rows, int64_t columns,
                       bool maximize) {
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kAssignmentWarps* kWarp)
 
 // The same of matrices one behind the other; offsets [problems + 1]. Scratch in a workspace for all rows and columns.
 template <typename T>
-__global__ void __launch_bounds__(kAssignmentWarps* kWarp)
+__global__ void __launch_bounds__(kAssignmentWarps* kWarp, kAssignmentBlocks)
     assignment_ragged_kernel(const T* cost, const int64_t* cost_offset, const int64_t* row_offset,
                              const int64_t* column_offset, T* total, int64_t* column, int64_t* row, double* doubles,
                              int* ints, int64_t problems, bool maximize) {

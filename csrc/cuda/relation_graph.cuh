@@ -6,7 +6,7 @@
 
 namespace videostr::cuda {
 
-constexpr int kGraphWarps = 4;
+constexpr int kGraphWarps = 4, kGraphBlocks = 2;  // a block; an SM: leaves 255 registers a thread
 
 // Room for every node of every graph: doubles [3 (preds + truths) + truths], ints [3 (preds + truths) + preds + 2 truths].
 struct GraphScratch {
@@ -39,6 +39,23 @@ __device__ __forceinline__ V warp_sum(V value) {
   for (int away = kWarp / 2; away > 0; away /= 2) value += __shfl_xor_sync(kAllLanes, value, away);
   return value;
 }
+
+// A lane's share of the cells of a table, row by row, without a division.
+struct Cells {
+  int64_t columns, row, column;
+
+  __device__ __forceinline__ Cells(int64_t columns, int lane) : columns(columns), row(0), column(lane) { wrap(); }
+  __device__ __forceinline__ void next() {
+    column += kWarp;
+    wrap();
+  }
+  __device__ __forceinline__ void wrap() {
+    while (columns > 0 && column >= columns) {
+      column -= columns;
+      ++row;
+    }
+  }
+};
 
 // Costs of pairs of one class for the assignment; rows <= columns, by swapped sides where need be.
 template <typename T>
@@ -109,13 +126,13 @@ struct GraphWalk {
     for (int taken = 0; taken < pairs; ++taken) {
       double gap = kInfinity;
       int best = 0x7fffffff;
-      for (int pair = lane; pair < count * truths; pair += kWarp) {
-        const int p = rows[pair / truths], t = columns[pair % truths];
+      for (Cells pair(truths, lane); pair.row < count; pair.next()) {
+        const int p = rows[pair.row], t = columns[pair.column];
         if (in.match[p] >= 0 || s.partner[t] >= 0) continue;
         const double here = distance(point_at(in.pred, in.dimensions, p), truth(t));
         if (here < gap || best == 0x7fffffff) {
           gap = here;
-          best = pair;
+          best = static_cast<int>(pair.row * truths + pair.column);
         }
       }
       for (int away = kWarp / 2; away > 0; away /= 2) {
@@ -126,7 +143,8 @@ struct GraphWalk {
           best = other_best;
         }
       }
-      if (lane == 0) take(rows[best / truths], columns[best % truths]);
+      const unsigned pair = best, width = truths;
+      if (lane == 0) take(rows[pair / width], columns[pair % width]);
       __syncwarp();
     }
   }
@@ -167,8 +185,8 @@ struct GraphWalk {
     double of_truth = 0.0, of_seen = 0.0;
     for (int64_t f = begin; f < finish; ++f) {
       const int64_t first = in.truth.offset[f], nodes = in.truth.offset[f + 1] - first;
-      for (int64_t pair = lane; pair < nodes * nodes; pair += kWarp) {
-        const int64_t i = first + pair / nodes, j = first + pair % nodes;
+      for (Cells pair(nodes, lane); pair.row < nodes; pair.next()) {
+        const int64_t i = first + pair.row, j = first + pair.column;
         if (i >= j || s.partner[i] < 0 || s.partner[j] < 0) continue;
         of_truth += distance(truth(i), truth(j));
         of_seen += distance(seen(i), seen(j));
@@ -214,10 +232,9 @@ struct GraphWalk {
       }
       if (in.angle != Angle::turn) continue;
       __syncwarp();
-      for (int64_t pair = lane; pair < nodes * nodes; pair += kWarp) {
-        const int64_t j = pair / nodes, k = pair % nodes;
-        if (j >= k) continue;
-        const double a = s.turned[first + j], b = s.turned[first + k];
+      for (Cells pair(nodes, lane); pair.row < nodes; pair.next()) {
+        if (pair.row >= pair.column) continue;
+        const double a = s.turned[first + pair.row], b = s.turned[first + pair.column];
         if (a != a || b != b) continue;
         ++angles;
         if (!finite(a) || !finite(b)) continue;
@@ -276,7 +293,7 @@ struct GraphWalk {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kGraphWarps* kWarp)
+__global__ void __launch_bounds__(kGraphWarps* kWarp, kGraphBlocks)
     relation_graph_kernel(Graphs<T> in, int64_t graphs, int64_t preds, int64_t truths, double* doubles, int* ints) {
   const int lane = threadIdx.x % kWarp;
   const int64_t b = static_cast<int64_t>(blockIdx.x) * kGraphWarps + threadIdx.x / kWarp;
