@@ -73,7 +73,6 @@ __device__ __forceinline__ void solve_assignment(const Costs& costs, const Assig
     s.price[j] = 0.0;
     s.row_of[j] = -1;
   }
-  __syncwarp();
   for (int start = 0; start < costs.rows; ++start) {
     for (int j = lane; j < costs.columns; j += kWarp) {
       s.open[j] = costs.at(start, j) - s.price[j];
