@@ -105,6 +105,30 @@ def tube_iou(answers: int, frames: int, itemsize: int = 4) -> Cost:
     return Cost(rows * (4 * itemsize + 8) + answers * (16 + itemsize), {"fp64": 20.0 * answers * frames}, 1)
 
 
+def assignment(problems: int, side: int, itemsize: int = 4) -> Cost:
+    """Square costs in; column of each row, row of each column and a total out. Its FLOPs depend on the numbers: at
+    the least every cost is compared with a row's and a column's lowest so far, in double."""
+    return Cost(
+        problems * (side * side * itemsize + 2 * side * 8 + itemsize), {"fp64": 2.0 * problems * side * side}, 1
+    )
+
+
+def assignment_ragged(problems: int, side: int, itemsize: int = 4) -> Cost:
+    """The same, and three offsets a problem."""
+    dense = assignment(problems, side, itemsize)
+    return Cost(dense.bytes + problems * 3 * 8, dense.flops, 1)
+
+
+def relation_graph(graphs: int, nodes: int, itemsize: int = 4) -> Cost:
+    """2-D positions and classes of as many predicted as true nodes and three offsets a graph in; scores, counts and
+    matches out.
+
+    Of a frame of n nodes n² distances of classes (10), n² edges (60 with their angles) and n³ / 2 turns (4), in double.
+    """
+    moved = graphs * (2 * nodes * (2 * itemsize + 8) + 3 * 8 + nodes * 8 + 6 * (itemsize + 8))
+    return Cost(moved, {"fp64": graphs * (70.0 * nodes**2 + 2.0 * nodes**3)}, 1)
+
+
 # operator -> (cost, the shapes its table row and its benchmark are about)
 SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "linear_logprob": (linear_logprob, ({"N": 8192, "D": 4096, "V": 151_936}, {"N": 4096, "D": 3584, "V": 152_064})),
@@ -125,4 +149,7 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "box3d_iou": (box3d_iou, ({"n": 65_536},)),
     "box3d_iou_pairwise": (box3d_iou_pairwise, ({"rows": 1024, "columns": 1024},)),
     "tube_iou": (tube_iou, ({"answers": 4096, "frames": 32},)),
+    "assignment": (assignment, tuple({"problems": 4096, "side": side} for side in (8, 16, 32))),
+    "assignment_ragged": (assignment_ragged, ({"problems": 4096, "side": 12},)),
+    "relation_graph": (relation_graph, ({"graphs": 2048, "nodes": 12},)),
 }

@@ -189,6 +189,28 @@ TABLE: tuple[CudaKernel | TritonKernel, ...] = (
         threads=128,
         variants=_by_dtype(_FLAG, load=_RAGGED_LOAD),
     ),
+    CudaKernel(
+        "assignment",
+        "csrc/cuda/assignment.cuh",
+        "assignment_kernel",
+        threads=128,
+        variants=(CudaVariant((("float", "double"), ("false", "true")), load_bytes=8, store_bytes=8),),
+        shared_bytes=4 * 64 * 36,  # problems of up to 64 x 64
+    ),
+    CudaKernel(
+        "assignment",
+        "csrc/cuda/assignment.cuh",
+        "assignment_ragged_kernel",
+        threads=128,
+        variants=(CudaVariant((("float", "double"),), load_bytes=8, store_bytes=8),),
+    ),
+    CudaKernel(
+        "relation_graph",
+        "csrc/cuda/relation_graph.cuh",
+        "relation_graph_kernel",
+        threads=128,
+        variants=(CudaVariant((("float", "double"),), load_bytes=8, store_bytes=8),),
+    ),
     TritonKernel("logprob_rows", "logprob_rows", "logprob_rows_kernel", variants=_logprob_rows(backward=False)),
     TritonKernel(
         "logprob_rows_backward_", "logprob_rows", "logprob_rows_backward_kernel", variants=_logprob_rows(backward=True)

@@ -99,10 +99,10 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   m.def(
       "assignment(Tensor cost, Tensor? rows, Tensor? columns, bool maximize)"
       " -> (Tensor total, Tensor column, Tensor row)");
-  // cost [K], the problems' matrices one after another; offsets int64 [B + 1] up to num_rows, num_columns.
+  // cost [K], the problems' matrices one after another; offsets int64 [B + 1] up to K, num_rows, num_columns.
   m.def(
-      "assignment_ragged(Tensor cost, Tensor row_offsets, Tensor column_offsets, SymInt num_rows, SymInt num_columns,"
-      " bool maximize) -> (Tensor total, Tensor column, Tensor row)");
+      "assignment_ragged(Tensor cost, Tensor cost_offsets, Tensor row_offsets, Tensor column_offsets, SymInt num_rows,"
+      " SymInt num_columns, bool maximize) -> (Tensor total, Tensor column, Tensor row)");
 
   // Nodes: class and object int64 [M], position [M, D] float32 or float64, offsets of the frames int64 [F + 1]; of pred,
   // then of truth. frame_offsets int64 [B + 1]; scales float64 [B]. score [B, 6], match int64 [M], frames int64 [B, 6]: the

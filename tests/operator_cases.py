@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
+from graph_cases import random_graphs
 from torch import Tensor
 
 from videostr.ops import reference
@@ -297,6 +298,54 @@ def _double(values):
     return [x.double() if isinstance(x, Tensor) else x for x in values]
 
 
+def assignment_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    """Costs of which no two pairings have the same total: the pairing itself can be compared."""
+    generator = torch.Generator().manual_seed(0)
+    for problems, rows, columns in ((0, 3, 3), (3, 0, 2), (5, 1, 1), (40, 8, 8), (6, 33, 20), (5, 64, 64), (2, 5, 300)):
+        cost = torch.rand(problems, rows, columns, generator=generator, dtype=dtype)
+        cost = torch.where(torch.rand(cost.shape, generator=generator) < 0.1, torch.inf, cost)
+        sizes = [torch.randint(0, most + 1, (problems,), generator=generator) for most in (rows, columns)]
+        yield f"{problems} x {rows} x {columns}", (cost, None, None, False)
+        yield f"{problems} of up to {rows} x {columns}", (cost, *sizes, True)
+
+
+def assignment_truth(cost, rows, columns, maximize) -> tuple[Tensor, ...]:
+    full = [cost.new_full(cost.shape[:1], size, dtype=torch.int64) for size in cost.shape[1:]]
+    sizes = (given if given is not None else most for given, most in zip((rows, columns), full, strict=True))
+    cost = torch.where(cost.isinf(), torch.nan, cost)  # forbidden in either direction
+    return tuple(reference.assignment(cost, *sizes, maximize))
+
+
+def ragged_assignment_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for problems in (0, 1, 30):
+        rows, columns = (torch.randint(0, 20, (problems,), generator=generator) for _ in range(2))
+        offsets = [torch.cat([x.new_zeros(1), x.cumsum(0)]) for x in (rows * columns, rows, columns)]
+        cost = torch.rand(int(offsets[0][-1]), generator=generator, dtype=dtype)
+        yield f"{problems} problems", (cost, *offsets, int(offsets[1][-1]), int(offsets[2][-1]), False)
+
+
+def graph_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for graphs, dimensions, angle, matching in product(
+        (0, 1, 40), (2, 3), ("turn", "direction"), ("optimal", "greedy")
+    ):
+        nodes, ids = random_graphs(generator, graphs, dimensions)
+        nodes[1], nodes[4] = nodes[1].to(dtype), nodes[4].to(dtype)
+        scale = torch.full((graphs,), 4.0, dtype=torch.float64) if angle == "turn" else None
+        objects = (ids["pred_object_M"], ids["true_object_J"]) if matching == "optimal" else (None, None)
+        arguments = (*nodes[:2], objects[0], *nodes[2:5], objects[1], *nodes[5:], scale, None)
+        yield (
+            f"{graphs} graphs, {dimensions}-D, {angle}, {matching}",
+            (*arguments, angle, matching, True, angle == "turn"),
+        )
+
+
+def graph_truth(*arguments) -> tuple[Tensor, ...]:
+    *parts, match, frames = reference.relation_graph(*arguments)
+    return torch.stack(parts, 1), match, frames
+
+
 OPERATORS = {
     "logprob_rows": Operator(logprob_rows, excluded_cases),
     "logprob_rows_backward_": Operator(logit_gradient, logit_gradient_cases),
@@ -305,6 +354,12 @@ OPERATORS = {
         advantage_cases,
     ),
     "policy_loss": Operator(policy_loss_truth, loss_cases, roundings=128),  # e^20 magnifies those of its exponent
+    "assignment": Operator(assignment_truth, assignment_cases),
+    "assignment_ragged": Operator(
+        lambda cost, _, rows, columns, *rest: tuple(reference.assignment_ragged(cost, rows, columns, rest[-1])),
+        ragged_assignment_cases,
+    ),
+    "relation_graph": Operator(graph_truth, graph_cases),
     "temporal_iou": Operator(lambda *a: (reference.temporal_iou(*a),), interval_cases),
     "temporal_iou_pairwise": Operator(lambda *a: (reference.temporal_iou_pairwise(*a),), pair_cases),
     "temporal_set_scores": Operator(reference.temporal_set_scores, set_cases),

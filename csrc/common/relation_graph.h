@@ -44,10 +44,10 @@ VIDEOSTR_HD double closeness(double gap, double inverse) {
 }
 
 // What a pair costs a matching that wants the greatest sum of closeness: past the scale all cost 1, and a hair more the
-// farther they are, which decides between equals.
+// farther they are, which decides between equals. Never NaN.
 VIDEOSTR_HD double match_cost(double gap, double inverse) {
   const double far = gap == 0.0 ? 0.0 : gap * inverse;
-  return far <= 1.0 ? far : 1.0 + kBeyond * (1.0 - 1.0 / far);
+  return far <= 1.0 ? far : far > 1.0 ? 1.0 + kBeyond * (1.0 - 1.0 / far) : 2.0;
 }
 
 VIDEOSTR_HD bool finite(double x) { return x - x == 0.0; }

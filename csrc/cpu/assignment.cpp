@@ -98,21 +98,24 @@ void check_offsets(const char* name, const int64_t* offsets, int64_t problems, i
     STD_TORCH_CHECK(offsets[b] <= offsets[b + 1], "assignment: ", name, " must not fall");
 }
 
-Result assignment_ragged(const Tensor& cost_in, const Tensor& row_offsets_in, const Tensor& column_offsets_in,
-                         int64_t rows, int64_t columns, bool maximize) {
+Result assignment_ragged(const Tensor& cost_in, const Tensor& cost_offsets_in, const Tensor& row_offsets_in,
+                         const Tensor& column_offsets_in, int64_t rows, int64_t columns, bool maximize) {
   const Tensor cost = torch::stable::contiguous(cost_in);
+  const Tensor cost_offsets = torch::stable::contiguous(cost_offsets_in);
   const Tensor row_offsets = torch::stable::contiguous(row_offsets_in);
   const Tensor column_offsets = torch::stable::contiguous(column_offsets_in);
   const int64_t problems = row_offsets.numel() - 1;
-  STD_TORCH_CHECK(problems >= 0 && column_offsets.numel() == problems + 1,
-                  "assignment: row_offsets and column_offsets must have the same length, at least 1");
+  STD_TORCH_CHECK(problems >= 0 && column_offsets.numel() == problems + 1 && cost_offsets.numel() == problems + 1,
+                  "assignment: all offsets must have the same length, at least 1");
   const auto *r = row_offsets.const_data_ptr<int64_t>(), *c = column_offsets.const_data_ptr<int64_t>();
+  const auto* begin = cost_offsets.const_data_ptr<int64_t>();
   check_offsets("row_offsets", r, problems, rows);
   check_offsets("column_offsets", c, problems, columns);
-  std::vector<int64_t> begin(problems + 1, 0);
-  for (int64_t b = 0; b < problems; ++b) begin[b + 1] = begin[b] + (r[b + 1] - r[b]) * (c[b + 1] - c[b]);
-  STD_TORCH_CHECK(begin[problems] == cost.numel(), "assignment: cost must hold ", begin[problems],
-                  " numbers, rows times columns of every problem, got ", cost.numel());
+  check_offsets("cost_offsets", begin, problems, cost.numel());
+  for (int64_t b = 0; b < problems; ++b)
+    STD_TORCH_CHECK(begin[b + 1] - begin[b] == (r[b + 1] - r[b]) * (c[b + 1] - c[b]),
+                    "assignment: cost_offsets must rise by rows times columns of each problem, got ", begin[b + 1] - begin[b],
+                    " for problem ", b);
   Result result{torch::stable::new_empty(cost, {problems}), torch::stable::new_empty(cost, {rows}, ScalarType::Long),
                 torch::stable::new_empty(cost, {columns}, ScalarType::Long)};
   assign_all(cost, problems, maximize, result, [&](int64_t b) {

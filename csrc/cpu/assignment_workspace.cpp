@@ -18,19 +18,19 @@ struct Solvers {
 };
 
 namespace plain {
-#include "cpu/assignment_solver.inc"
+#include "cpu/assignment_solver.h"
 }
 #if defined(VIDEOSTR_LEVELS)
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 namespace level_3 {
-#include "cpu/assignment_solver.inc"
+#include "cpu/assignment_solver.h"
 }
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4")
 namespace level_4 {
-#include "cpu/assignment_solver.inc"
+#include "cpu/assignment_solver.h"
 }
 #pragma GCC pop_options
 #endif

@@ -1,4 +1,6 @@
 // Kernels, one line each. A row of test_kernels.py's table runs what is bound here; bindings_overlap.cpp has the others.
+#include "cuda/assignment.cuh"
+#include "cuda/relation_graph.cuh"
 #include "cuda/temporal_iou.cuh"
 #include "cuda_sim/bind.h"
 
@@ -20,7 +22,23 @@ void bind_kinds(const std::string& dtype) {
   bind_temporal_iou<T, Kind::time_r1>(dtype + "_time_r1");
 }
 
+template <typename T>
+void bind_matching(const std::string& dtype) {
+  cuda_sim::bind<&cuda::assignment<T>>(
+      "assignment_" + dtype, "cost rows columns total column row doubles ints problems most_rows most_columns maximize");
+  cuda_sim::bind<&cuda::assignment_ragged<T>>(
+      "assignment_ragged_" + dtype,
+      "cost cost_offset row_offset column_offset total column row doubles ints problems maximize");
+  cuda_sim::bind<&cuda::relation_graph<T>>(
+      "relation_graph_" + dtype,
+      "pred_class pred_position pred_object pred_offset true_class true_position true_object true_offset frame_offset "
+      "scale displacement_scale score match frames doubles ints graphs preds truths dimensions present angle greedy "
+      "count_extra scale_invariant");
+}
+
 void cuda_sim::bind_all() {
+  bind_matching<float>("float32");
+  bind_matching<double>("float64");
   bind_kinds<float>("float32");
   bind_kinds<double>("float64");
 }

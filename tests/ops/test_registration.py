@@ -64,7 +64,7 @@ def calls():
     yield videostr.box3d_iou_pairwise, (torch.rand(5, 7), torch.rand(3, 7), "bev")
     yield videostr.tube_iou, (boxes, torch.arange(5), offsets, boxes[:1], torch.zeros(1).long(), three, "union")
     yield videostr.assignment, (torch.rand(3, 2, 4), torch.tensor([2, 0, 1]), None, True)
-    yield videostr.assignment_ragged, (torch.rand(5), offsets, torch.tensor([0, 1, 2]), 5, 2, False)
+    yield videostr.assignment_ragged, (torch.rand(5), offsets, offsets, torch.tensor([0, 1, 2]), 5, 2, False)
     nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), offsets
     for name, scale in (("turn", None), ("none", torch.rand(2, dtype=torch.float64))):
         options = (scale, None, name, "optimal", True, False)

@@ -86,11 +86,14 @@ def assignment_ragged(
         ends.append(end)
         offsets.append(value.long())
     check_shape("column_offsets", column_offsets_B1, tuple(row_offsets_B1.shape), "as row_offsets")
-    if readable(*offsets):
-        needed = int((offsets[0].diff() * offsets[1].diff()).sum())
-        if needed != cost_K.shape[0]:
-            raise ValueError(f"cost must have shape ({needed},), Σ rows x columns, got {tuple(cost_K.shape)}")
-    return Assignment(*torch.ops.videostr.assignment_ragged(cost_K.detach(), *offsets, *ends, bool(maximize)))
+    sizes_B = offsets[0].diff() * offsets[1].diff()
+    cost_offsets_B1 = torch.cat([sizes_B.new_zeros(1), sizes_B.cumsum(0)])
+    if readable(*offsets) and int(cost_offsets_B1[-1]) != cost_K.shape[0]:
+        raise ValueError(
+            f"cost must have shape ({int(cost_offsets_B1[-1])},), Σ rows x columns, got {tuple(cost_K.shape)}"
+        )
+    arguments = (cost_K.detach(), cost_offsets_B1, *offsets, *ends, bool(maximize))
+    return Assignment(*torch.ops.videostr.assignment_ragged(*arguments))
 
 
 def _check_cost(cost: Tensor, ndim: int) -> None:
@@ -106,7 +109,7 @@ def _fake(cost, rows, columns, maximize):
 
 
 @torch.library.register_fake("videostr::assignment_ragged")
-def _fake_ragged(cost, row_offsets, column_offsets, num_rows, num_columns, maximize):
+def _fake_ragged(cost, cost_offsets, row_offsets, column_offsets, num_rows, num_columns, maximize):
     return (
         cost.new_empty(row_offsets.shape[0] - 1),
         cost.new_empty(num_rows, dtype=torch.int64),
@@ -123,6 +126,6 @@ def _torch(cost, rows, columns, maximize):
 
 
 @any_device("assignment_ragged")
-def _torch_ragged(cost, row_offsets, column_offsets, num_rows, num_columns, maximize):
+def _torch_ragged(cost, cost_offsets, row_offsets, column_offsets, num_rows, num_columns, maximize):
     result = reference.assignment_ragged(cost.cpu(), row_offsets.cpu(), column_offsets.cpu(), maximize)
     return tuple(x.to(cost.device) for x in result)

@@ -82,7 +82,7 @@ def relation_graph(
                 value = _displacement_score(true, seen_JD, true_object_J, identity_J, before, after, unit, reach)
                 if value is not None:
                     parts["displacement"].append(value)
-        score_BP[b] = torch.tensor([_mean(parts[part]) or 0.0 for part in PARTS])
+        score_BP[b] = torch.tensor([_mean(parts[part]) or 0.0 for part in PARTS], dtype=torch.float64)
         frames_BP.append([len(parts[part]) for part in PARTS])
         for pred_f, true_f in frames:
             match_M[pred_f] += torch.where(match_M[pred_f] >= 0, true_f.start, 0)

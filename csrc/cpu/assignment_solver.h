@@ -4,7 +4,7 @@
 // Costs and prices are double whatever the input, so the answer is optimal for the numbers that came. Rows have no price
 // of their own: that of a matched row is its cost less its column's price. Prices of columns that stay free are 0.
 //
-// Included once an instruction set, each time inside a namespace (assignment_workspace.cpp).
+// No include guard: included once an instruction set, each time inside a namespace (assignment_workspace.cpp).
 
 struct Best {
   double value, second;
@@ -14,20 +14,25 @@ struct Best {
 VIDEOSTR_INLINE Doubles all(double x) { return Doubles{} + x; }
 VIDEOSTR_INLINE Ints lanes() { return Ints{0, 1, 2, 3, 4, 5, 6, 7}; }
 
+#if defined(__clang__)
+#define VIDEOSTR_SHUFFLE(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#else
+#define VIDEOSTR_SHUFFLE(v, ...) __builtin_shuffle(v, Ints{__VA_ARGS__})  // before gcc 12 the only one
+#endif
 // One halving of a vector of (value, column, second): each lane takes the better of itself and the lane it looks at.
-#define VIDEOSTR_HALVE(...)                                                     \
-  {                                                                             \
-    const Doubles other = __builtin_shufflevector(value, value, __VA_ARGS__);   \
-    const Ints other_column = __builtin_shufflevector(column, column, __VA_ARGS__); \
-    const Ints less = other < value;                                            \
-    if (with_second) {                                                          \
-      const Doubles other_second = __builtin_shufflevector(second, second, __VA_ARGS__); \
-      const Doubles worse = less ? value : other;                               \
-      second = other_second < second ? other_second : second;                   \
-      second = worse < second ? worse : second;                                 \
-    }                                                                           \
-    column = less ? other_column : column;                                      \
-    value = less ? other : value;                                               \
+#define VIDEOSTR_HALVE(...)                                               \
+  {                                                                       \
+    const Doubles other = VIDEOSTR_SHUFFLE(value, __VA_ARGS__);           \
+    const Ints other_column = VIDEOSTR_SHUFFLE(column, __VA_ARGS__);      \
+    const Ints less = other < value;                                      \
+    if (with_second) {                                                    \
+      const Doubles other_second = VIDEOSTR_SHUFFLE(second, __VA_ARGS__); \
+      const Doubles worse = less ? value : other;                         \
+      second = other_second < second ? other_second : second;             \
+      second = worse < second ? worse : second;                           \
+    }                                                                     \
+    column = less ? other_column : column;                                \
+    value = less ? other : value;                                         \
   }
 
 template <bool with_second>
@@ -38,6 +43,7 @@ VIDEOSTR_INLINE Best best_lane(Doubles value, Ints column, Doubles second) {
   return {value[0], second[0], static_cast<int>(column[0])};
 }
 #undef VIDEOSTR_HALVE
+#undef VIDEOSTR_SHUFFLE
 
 // Smallest of width vectors, where it stands, and the second smallest.
 template <int W, bool with_second, typename Value>

@@ -1,0 +1,34 @@
+"""Ragged relation graphs at random, for every test that runs them."""
+
+import itertools
+
+import torch
+
+
+def random_graphs(rng, graphs, dimensions=2, classes=5, most=9):
+    """Graphs of several frames, objects that go on from frame to frame, a noisy prediction of most nodes.
+
+    The arguments of `ops.relation_graph` in order (float64), and its object ids by name.
+    """
+    frames = torch.randint(0, 4, (graphs,), generator=rng).tolist()
+    sides = {side: {"kind": [], "place": [], "object": [], "count": []} for side in ("pred", "true")}
+    for count in frames:
+        objects = int(torch.randint(0, most, (1,), generator=rng))
+        kind = torch.randint(0, classes, (objects,), generator=rng)
+        for _ in range(count):
+            place = torch.rand(objects, dimensions, generator=rng, dtype=torch.float64) * 10
+            seen = place + torch.randn(place.shape, generator=rng, dtype=torch.float64)
+            for side, here in (("pred", seen), ("true", place)):
+                kept = torch.nonzero(torch.rand(objects, generator=rng) < 0.8)[:, 0]
+                for name, value in {"kind": kind[kept], "place": here[kept], "object": kept}.items():
+                    sides[side][name].append(value)
+                sides[side]["count"].append(len(kept))
+    arguments, ids = [], {}
+    for side, key in (("pred", "pred_object_M"), ("true", "true_object_J")):
+        nodes = sides[side]
+        nothing = torch.zeros(0, dtype=torch.int64)
+        arguments.append(torch.cat([nothing, *nodes["kind"]]))
+        arguments.append(torch.cat([torch.zeros(0, dimensions, dtype=torch.float64), *nodes["place"]]))
+        arguments.append(torch.tensor([0, *itertools.accumulate(nodes["count"])]))
+        ids[key] = torch.cat([nothing, *nodes["object"]])
+    return [*arguments, torch.tensor([0, *itertools.accumulate(frames)])], ids
