@@ -120,7 +120,7 @@ SLIPS = {
     "parents read before they are there": ("__syncwarp();  // every", "// every", 0, UNORDERED),
     "next row before the last is matched": ("    }\n    __syncwarp();\n  }", "    }\n  }", 0, UNORDERED),
     "a column too many": ("j < costs.columns", "j <= costs.columns", 1, {"out of bounds", "wrong", *UNORDERED}),
-    "prices stay": ("s.price[j] += s.settled[j] - reached", "s.price[j] += 0.0", 0, {"wrong"}),
+    "another's parent": ("s.parent[j] = row;", "s.parent[j] = start;", 0, {"wrong"}),
 }
 
 
