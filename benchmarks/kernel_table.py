@@ -104,7 +104,7 @@ def _group_advantage(dtype: str, divisible: tuple[str, ...], offsets: bool, load
             "BLOCK": (512,),
         },
         divisible=divisible,
-        options={"num_warps": 8},
+        options={"num_warps": 8, "maxnreg": 96},
         load_bytes=load_bytes,
         store_bytes=4 if dtype == "fp32" else 8,  # of one value: a group's rows need not lie beside each other
     )

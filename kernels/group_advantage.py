@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 NUM_WARPS = 8  # with four, some configurations spill
+MOST_REGISTERS = 96  # what ptxas takes by itself, 64 at most, makes one spill
 SCALES = {"std": 0, "none": 1, "batch": 2, "loo": 3}
 
 
@@ -192,5 +193,6 @@ def group_advantage(
             HAS_OFFSETS=offsets is not None,
             BLOCK=block,
             num_warps=NUM_WARPS,
+            maxnreg=MOST_REGISTERS,
         )
     return advantage, mean, std, low, high, count, informative
