@@ -69,6 +69,13 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob," POLICY_OPTIONS
       ") -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
 
+  // Frames of one size and format (common/frame_format.h) as planes, uint8, rows strided; colour: common/colour.h. Writes frames
+  // first_frame, ... of out [steps * height/patch * width/patch, 3 * temporal * patch^2], contiguous: table [3, 256] of out's
+  // dtype looked up, or the bytes without one (uint8). instructions: "auto"; the rest is for tests.
+  m.def(
+      "frames_to_patches_(Tensor(a!) out, Tensor[] planes, Tensor? table, str format, int[] colour, int height, int width,"
+      " int patch, int merge, int temporal, int first_frame, str instructions) -> ()");
+
   // Intervals [..., 2], one dtype, float32 or float64.
   m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");
   m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");

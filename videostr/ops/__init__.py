@@ -10,6 +10,7 @@ from ._library import load
 load()
 
 from . import logprob_rows  # noqa: E402, F401
+from .frames_to_patches import frames_to_patches  # noqa: E402
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
@@ -22,6 +23,7 @@ from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
 __all__ = [
     "GroupAdvantage",
     "PrefixLayout",
+    "frames_to_patches",
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",

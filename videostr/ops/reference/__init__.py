@@ -6,6 +6,15 @@ taken as checked: `videostr.ops` does that.
 """
 
 from .dtypes import wide_dtype
+from .frames_to_patches import (
+    MATRICES,
+    colour_coefficients,
+    frames_to_patches,
+    normalise_table,
+    patch_order,
+    resize,
+    yuv_to_rgb,
+)
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
 from .policy_loss import (
@@ -32,16 +41,22 @@ __all__ = [
     "LOG_TINY",
     "LOSS_TYPES",
     "LossType",
+    "MATRICES",
     "PolicyOptions",
     "STATS",
+    "colour_coefficients",
+    "frames_to_patches",
     "group_advantage",
     "importance_weights",
     "kl_terms",
     "linear_logprob",
     "objective_terms",
+    "normalise_table",
+    "patch_order",
     "policy_loss",
     "prefix_attention",
     "prefix_mask",
+    "resize",
     "scale_logits",
     "spread",
     "temporal_iou",
@@ -51,4 +66,5 @@ __all__ = [
     "weighted_policy_loss",
     "wide_dtype",
     "with_sample_size",
+    "yuv_to_rgb",
 ]
