@@ -21,6 +21,7 @@ OPTIONAL = {
     "trl": ("using videostr inside TRL's trainer", "pip install 'videostr[trl]'"),
 }
 OPERATORS = (
+    "frames_to_patches",
     "linear_logprob",
     "linear_policy_loss",
     "group_advantage",
