@@ -49,7 +49,7 @@ def prefix_attention(P: int, G: int, L: int, H: int, Hk: int, D: int, itemsize: 
 
 
 def frames_to_patches(frames: int, height: int, width: int, rows: int, columns: int, itemsize: int = 4) -> Cost:
-    """4:2:0 planes in, rows x columns pixels of three channels out, a launch a frame. The work is integers: no FLOPs."""
+    """4:2:0 planes in, rows x columns pixels of three channels out; a launch a frame. Integer work: no FLOPs."""
     return Cost(frames * (height * width * 3 // 2 + 3 * rows * columns * itemsize), {"fp32": 0.0}, frames)
 
 

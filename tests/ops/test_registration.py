@@ -27,6 +27,13 @@ def calls():
     for logits in (torch.rand(3, 7), torch.rand(0, 7)):
         arguments = (row, row, row, row, logits, *head, leaf(7), row, None, 1.0, [True, False, True])
         yield videostr.linear_logprob_backward, arguments
+    planes = [torch.randint(0, 256, shape, dtype=torch.uint8) for shape in ((6, 8), (3, 4), (3, 4))]
+    table, layout = torch.rand(3, 256), ("i420", [9539, 13075, 16525, -6660, -3209, 128], 4, 4, 2, 1, 2, 0, "auto")
+    for out, values in ((torch.zeros(4, 24), table), (torch.zeros(4, 24, dtype=torch.uint8), None)):
+        yield (
+            videostr.frames_to_patches_,
+            (out, planes, values, *layout),
+        )
     group = torch.tensor([0, 1, 0])
     yield videostr.group_advantage, (torch.rand(3, 1), group, None, None, torch.rand(3), 2, "std", 1e-6, 0.0)
     bounds = torch.tensor([0, 2, 3])
@@ -85,7 +92,9 @@ def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
     overlap = ops.temporal_iou(pred, truth, "giou").mean() + ops.temporal_iou_pairwise(pred, truth, "diou").mean()
     offsets = torch.tensor([0, 3])
     overlap = overlap + ops.temporal_iou_sets(pred, offsets, truth, offsets).sum()
-    return loss + fused - overlap, stats["kl"], adv.informative_B
+    rgb = (logprob.detach()[:, :, None].expand(4, -1, 3) * -9).to(torch.uint8).contiguous()
+    patches = ops.frames_to_patches([(rgb,)], 4, 4, patch_size=2)
+    return loss + fused - overlap, stats["kl"], adv.informative_B, patches
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

@@ -104,7 +104,8 @@ def frames_to_patches(
             )
     table = None
     if out.dtype != torch.uint8:
-        table = table_of(tuple(map(float, mean)), tuple(map(float, std)), out.dtype).to(out.device)
+        make = reference.normalise_table if torch.compiler.is_compiling() else table_of
+        table = make(tuple(map(float, mean)), tuple(map(float, std)), out.dtype).to(out.device)
     planes = planes + planes[-shape:] * repeats
     torch.ops.videostr.frames_to_patches_(
         out, planes, table, form, reference.colour_coefficients(matrix, full_range), height, width,
