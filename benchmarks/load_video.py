@@ -1,7 +1,7 @@
 """python -m benchmarks.load_video [--quick] [--out DIR]
 
-From a file to pixel_values_videos: load_video against decoders with transformers' processor and against qwen-vl-utils with
-it, on 60 s of 720p H.264 at 2 frames a second. Writes DIR/load_video.csv; the clip is made once and kept in DIR.
+From a file to pixel_values_videos: load_video against decoders with transformers' processor, and qwen-vl-utils with it,
+on 60 s of 720p H.264 at 2 frames a second. Writes DIR/load_video.csv; the clip is made once and kept in DIR.
 """
 
 import argparse
@@ -24,7 +24,7 @@ PROVIDERS = ("videostr", "PyAV + processor", "decord + processor", "qwen-vl-util
 
 
 def make_clip(path: Path, seconds: int) -> None:
-    """Smooth patterns that drift, under noise: B-frames and an open-ended mix of motion, as x264 makes them by default."""
+    """Smooth patterns that drift, under noise, with the B-frames that x264 makes of its own accord."""
     y, x = np.mgrid[:HEIGHT, : 2 * WIDTH]
     wide = 128 + 60 * np.sin(x / 37) + 50 * np.sin(y / 23 + x / 301)
     noise = np.random.default_rng(0).normal(0, 3, (64, 720, 1280)).astype(np.float32)
@@ -104,8 +104,10 @@ def main() -> None:
             memory = peak_memory(make, (name, mode, str(path), "whole"), cpu)
             rows.append([name, mode, statistics.median(times[name]), memory, same])
             first = next(row for row in rows if row[1] == mode)
+            ratio = rows[-1][2] / first[2]
             print(
-                f"{mode} {name}: {rows[-1][2]:.3f} s ({rows[-1][2] / first[2]:.2f} x), {memory / 1e9:.2f} GB, {same:.3f} equal"
+                f"{mode} {name}: {rows[-1][2]:.3f} s ({ratio:.2f} x), {memory / 1e9:.2f} GB, {same:.3f} equal",
+                flush=True,
             )
     with (arguments.out / "load_video.csv").open("w", newline="") as file:
         writer = csv.writer(file)
