@@ -62,10 +62,11 @@ def make(provider: str, mode: str, device: str, size: int | str) -> Callable[[],
 
 
 def error(provider: str, mode: str, device: str, size: int) -> float:
-    """Largest difference from the specification, in normalised units; of the first two frames."""
+    """Largest difference from the specification, rounded to the provider's dtype; of the first two frames."""
     planes = [tuple(map(torch.from_numpy, picture_of(frame).planes)) for frame in _frames(2)]
-    truth = ops.reference.frames_to_patches(planes, *_size(mode), mean=CLIP_MEAN, std=CLIP_STD)
-    return float((make(provider, mode, device, 2)().cpu().float() - truth).abs().max())
+    result = make(provider, mode, device, 2)().cpu()
+    truth = ops.reference.frames_to_patches(planes, *_size(mode), mean=CLIP_MEAN, std=CLIP_STD, dtype=result.dtype)
+    return float((result.float() - truth.float()).abs().max())
 
 
 def _size(mode: str) -> tuple[int, int]:

@@ -5,15 +5,16 @@ import torch
 
 from videostr import ops
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+SIZES = [((720, 1280), (560, 1008)), ((721, 333), (56, 84)), ((2160, 3840), (84, 140)), ((5, 3), (28, 28))]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.uint8])
 @pytest.mark.parametrize("kind", ["rgb24", "nv12", "i420"])
-@pytest.mark.parametrize(
-    ("source", "size"),
-    [((720, 1280), (560, 1008)), ((721, 333), (56, 84)), ((2160, 3840), (84, 140)), ((5, 3), (28, 28))],
-)
+@pytest.mark.parametrize(("source", "size"), SIZES, ids=str)
 def test_the_bits_of_the_cpu(source, size, kind, dtype):
     half = [(n + 1) // 2 for n in source]
     shapes = {"rgb24": [(*source, 3)], "nv12": [source, (*half, 2)], "i420": [source, half, half]}[kind]
