@@ -48,6 +48,11 @@ def prefix_attention(P: int, G: int, L: int, H: int, Hk: int, D: int, itemsize: 
     return Cost(2 * itemsize * (P + G * L) * D * 2 * (H + Hk), flops, None)
 
 
+def frames_to_patches(frames: int, height: int, width: int, rows: int, columns: int, itemsize: int = 4) -> Cost:
+    """4:2:0 planes in, rows x columns pixels of three channels out; a launch a frame. Integer work: no FLOPs."""
+    return Cost(frames * (height * width * 3 // 2 + 3 * rows * columns * itemsize), {"fp32": 0.0}, frames)
+
+
 def temporal_iou(n: int, itemsize: int = 4) -> Cost:
     """Two intervals in, one number out; about 20 FLOPs with the division, in double whatever the dtype."""
     return Cost(n * 5 * itemsize, {"fp64": 20.0 * n}, 1)
@@ -136,6 +141,10 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "group_advantage": (group_advantage, ({"N": 2048, "B": 256}, {"N": 65_536, "B": 4096})),
     "policy_loss": (policy_loss, ({"N": 2048, "L": 512},)),
     "prefix_attention": (prefix_attention, ({"P": 4096, "G": 16, "L": 128, "H": 28, "Hk": 4, "D": 128},)),
+    "frames_to_patches": (
+        frames_to_patches,
+        ({"frames": 120, "height": 720, "width": 1280, "rows": 560, "columns": 1008},),
+    ),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
     "temporal_set_scores": (temporal_set_scores, ({"answers": 4096, "pred": 8, "target": 6},)),

@@ -168,6 +168,18 @@ _FULL = {"HAS_REF": (True,), "HAS_ENTROPY": (True,), "HAS_SAMPLER": (True,), "KL
 _BARE |= {"KL_BIAS_CORRECTION": (False,)}
 
 TABLE: tuple[CudaKernel | TritonKernel, ...] = (
+    CudaKernel(
+        "frames_to_patches",
+        "csrc/cuda/frames_to_patches.cuh",
+        "patches_kernel",
+        threads=256,
+        # single bytes come in: the planes' rows begin anywhere; an element of the output's size goes out
+        variants=tuple(
+            CudaVariant(((name,), ("false", "true")), load_bytes=1, store_bytes=size)
+            for name, size in (("unsigned int", 4), ("unsigned short", 2), ("unsigned char", 1))
+        ),
+        shared_bytes=8 * 3 * 44 + 3 * 42 * 28,  # 720p to 560 x 1008 in blocks of 28 x 28
+    ),
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "matched_kernel", threads=256, variants=_OVERLAPS),
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "pairwise_kernel", threads=256, variants=_OVERLAPS),
     CudaKernel(

@@ -112,6 +112,13 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor true_class, Tensor true_position, Tensor? true_object, Tensor true_offsets, Tensor frame_offsets,"
       " Tensor? scale, Tensor? displacement_scale, str angle, str matching, bool count_extra, bool scale_invariant)"
       " -> (Tensor score, Tensor match, Tensor frames)");
+
+  // Frames of one size and format (common/frame_format.h) as planes, uint8, rows strided; colour: common/colour.h. Writes frames
+  // first_frame, ... of out [steps * height/patch * width/patch, 3 * temporal * patch^2], contiguous: table [3, 256] of out's
+  // dtype looked up, or the bytes without one (uint8). instructions: "auto"; the rest is for tests.
+  m.def(
+      "frames_to_patches_(Tensor(a!) out, Tensor[] planes, Tensor? table, str format, int[] colour, int height, int width,"
+      " int patch, int merge, int temporal, int first_frame, str instructions) -> ()");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(videostr, CompositeExplicitAutograd, m) {

@@ -21,6 +21,7 @@ OPTIONAL = {
     "trl": ("using videostr inside TRL's trainer", "pip install 'videostr[trl]'"),
 }
 OPERATORS = (
+    "frames_to_patches",
     "linear_logprob",
     "linear_policy_loss",
     "group_advantage",
@@ -125,8 +126,9 @@ def _kernels(name: str) -> dict:
 
     if name == "prefix_attention":  # flash-attention's CUDA kernels are part of torch, where float16 or bfloat16 goes
         return {"cpu": "torch's flash kernel", "cuda": "torch's flash kernel, else flex_attention"}
-    # Matrix products by torch around a kernel for the rows of logits.
-    name = {"linear_logprob": "logprob_rows", "linear_policy_loss": "logprob_rows"}.get(name, name)
+    # Matrix products by torch around a kernel for the rows of logits; an operator that writes into its argument.
+    inner = {"linear_logprob": "logprob_rows", "linear_policy_loss": "logprob_rows"}
+    name = (inner | {"frames_to_patches": "frames_to_patches_"}).get(name, name)
 
     def use(key: str) -> str:
         return "kernel" if torch._C._dispatch_has_kernel_for_dispatch_key(f"videostr::{name}", key) else "torch"

@@ -27,6 +27,13 @@ def calls():
     for logits in (torch.rand(3, 7), torch.rand(0, 7)):
         arguments = (row, row, row, row, logits, *head, leaf(7), row, None, 1.0, [True, False, True])
         yield videostr.linear_logprob_backward, arguments
+    planes = [torch.randint(0, 256, shape, dtype=torch.uint8) for shape in ((6, 8), (3, 4), (3, 4))]
+    table, layout = torch.rand(3, 256), ("i420", [9539, 13075, 16525, -6660, -3209, 128], 4, 4, 2, 1, 2, 0, "auto")
+    for out, values in ((torch.zeros(4, 24), table), (torch.zeros(4, 24, dtype=torch.uint8), None)):
+        yield (
+            videostr.frames_to_patches_,
+            (out, planes, values, *layout),
+        )
     group = torch.tensor([0, 1, 0])
     yield videostr.group_advantage, (torch.rand(3, 1), group, None, None, torch.rand(3), 2, "std", 1e-6, 0.0)
     bounds = torch.tensor([0, 2, 3])
@@ -116,7 +123,10 @@ def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
     overlap = overlap + ops.box3d_iou(box3d, box3d.flip(0)).sum() + ops.box3d_iou_pairwise(box3d, box3d).sum()
     frame = torch.arange(3)
     overlap = overlap + ops.tube_iou(box, frame, offsets, box, frame, offsets).sum()
-    return loss + fused - overlap + matched(pred.detach(), truth.detach(), offsets), stats["kl"], adv.informative_B
+    rgb = (logprob.detach()[:, :, None].expand(4, -1, 3) * -9).to(torch.uint8).contiguous()
+    patches = ops.frames_to_patches([(rgb,)], 4, 4, patch_size=2)
+    loss = loss + fused - overlap + matched(pred.detach(), truth.detach(), offsets)
+    return loss, stats["kl"], adv.informative_B, patches
 
 
 def matched(pred, truth, offsets):

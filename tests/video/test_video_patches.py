@@ -5,8 +5,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tvF
 from transformers import AutoVideoProcessor  # noqa: F401  registers the processors
@@ -16,7 +14,6 @@ from transformers.video_utils import VideoMetadata
 from video_clips import decode_all, encode, pattern, real_clips
 
 from videostr.video import POLICIES, FramePolicy, frames_to_inputs, load_video, named_policy, plan
-from videostr.video.patches import resize_frame
 
 # Qwen2-VL and Qwen2.5-VL share a processor class; their checkpoints differ in the size limits only.
 FAMILIES = {
@@ -96,15 +93,6 @@ def test_qwen_vl_utils_frames_through_the_processor(clip, monkeypatch):
     assert ties == 0  # else the choice of one frame would be a matter of rounding
     assert torch.equal(got.pixel_values, want["pixel_values_videos"])
     assert torch.equal(got.grid_thw, want["video_grid_thw"][0])
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 120), st.integers(1, 120), st.integers(1, 8), st.integers(1, 8), st.integers(0, 9))
-def test_resize_is_torchvisions_without_torchvision(height, width, rows, columns, seed):
-    frame = random_frames(1, height, width, seed)[0]
-    size = [rows * 28, columns * 28]
-    want = tvF.resize(torch.from_numpy(frame).permute(2, 0, 1), size, InterpolationMode.BICUBIC, antialias=True)
-    assert torch.equal(resize_frame(frame, *size), want)
 
 
 def test_torchvision_is_not_imported():

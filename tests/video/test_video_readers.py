@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from video_clips import encode, real_clips
+from video_clips import decode_all, encode, real_clips
 
 from videostr.video import FramePolicy, VideoError, available_readers, load_video
 from videostr.video.index import read_index
@@ -87,3 +87,32 @@ def test_a_wrong_index_is_noticed(tmp_path, reader):
     shifted = dataclasses.replace(index, pts_N=np.delete(index.pts_N, 3))
     with pytest.raises(VideoError, match=reader):
         list(READERS[reader](shifted, np.array([5])))
+
+
+# Skipping between the wanted frames: what refers to what must not matter.
+REFERENCES = {
+    "pyramid": ("mp4", {"b_frames": 8, "x264-params": "b-pyramid=normal:ref=4"}),
+    "no pyramid": ("mp4", {"b_frames": 3, "x264-params": "b-pyramid=none"}),
+    "open gop": ("mp4", {"b_frames": 3, "x264-params": "open-gop=1:scenecut=0"}),
+    "no b": ("mkv", {"b_frames": 0}),
+    "mpegts": ("ts", {"container": {"format": "mpegts"}}),
+    "interlaced": ("mp4", {"x264-params": "interlaced=1:tff=1"}),
+    "hevc": ("mp4", {"codec": "libx265", "b_frames": 4, "x265-params": "log-level=none:bframes=4:b-pyramid=1"}),
+    "hevc open gop": ("mkv", {"codec": "libx265", "x265-params": "log-level=none:bframes=4:open-gop=1:keyint=12"}),
+    "hevc layers": ("mp4", {"codec": "libx265", "x265-params": "log-level=none:bframes=4:temporal-layers=3"}),
+    "hevc mpegts": ("ts", {"codec": "libx265", "x265-params": "log-level=none", "container": {"format": "mpegts"}}),
+}
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_skipping_changes_no_frame(tmp_path, kind):
+    suffix, options = REFERENCES[kind]
+    path = encode(tmp_path / f"a.{suffix}", frames=60, gop=24, **options)
+    _, frames = decode_all(path)
+    index = read_index(path)
+    assert index.interlaced == (kind == "interlaced")
+    for step in (1, 2, 3, 7, 13, 59):
+        for first in range(0, min(step, 60), 2):
+            positions = np.arange(first, 60, step)
+            for position, picture in zip(positions, READERS["pyav"](index, positions), strict=True):
+                assert np.array_equal(picture.rgb(), frames[position])

@@ -13,6 +13,7 @@ from . import logprob_rows  # noqa: E402, F401
 from .assignment import assignment, assignment_ragged  # noqa: E402
 from .box3d_iou import box3d_iou, box3d_iou_pairwise  # noqa: E402
 from .box_iou import box_iou, box_iou_pairwise  # noqa: E402
+from .frames_to_patches import frames_to_patches  # noqa: E402
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
@@ -44,6 +45,7 @@ __all__ = [
     "box3d_iou_pairwise",
     "box_iou",
     "box_iou_pairwise",
+    "frames_to_patches",
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",

@@ -43,9 +43,9 @@ def film_strip(path: str, cells: int | None = None, height: int = HEIGHT) -> Str
     position = np.clip(np.searchsorted(seconds_N, middle, side="right") - 1, 0, len(seconds_N) - 1)
     width = max(1, round(height * index.width / index.height))
     strip = Image.new("RGB", (cells * width, height), "white")
-    for cell, frame in enumerate(get_reader()(index, position)):
+    for cell, picture in enumerate(get_reader()(index, position)):
         strip.paste(
-            Image.fromarray(frame).resize((width - 2, height), Image.Resampling.BILINEAR), (cell * width + 1, 0)
+            Image.fromarray(picture.rgb()).resize((width - 2, height), Image.Resampling.BILINEAR), (cell * width + 1, 0)
         )
     return Strip(strip, cells, duration)
 

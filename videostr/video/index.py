@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from videostr.video.errors import VideoError
+from videostr.video.picture import orientation
 
 # Not ours to open: playlists and scripts that name other files, text that FFmpeg renders as ANSI art, raw guesses.
 FORMATS = (
@@ -34,6 +35,7 @@ class FrameIndex:
     keys_K: the key frames' times. end: where the last frame ends. promised_end: the end that the container states,
     where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that ends inside a box.
     height, width: of a frame, upright (rotation applied). mirrored: the display matrix also mirrors the picture.
+    interlaced: its first frame is.
     """
 
     path: str
@@ -48,6 +50,7 @@ class FrameIndex:
     height: int
     width: int
     mirrored: bool
+    interlaced: bool
 
     @property
     def truncated(self) -> bool:
@@ -110,25 +113,6 @@ def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.Vide
         yield container, stream
 
 
-def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """(swap rows and columns, then flip rows, flip columns) that put a frame upright, from its display matrix."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return False, False, False
-    # x' = a x + c y, y' = b x + d y; only the signs matter once the angle is rounded to the nearest quarter turn
-    a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].astype(np.int64)
-    swap = bool(abs(b) + abs(c) > abs(a) + abs(d))
-    return swap, bool((b if swap else d) < 0), bool((c if swap else a) < 0)
-
-
-def turn_upright(frame: av.VideoFrame, rgb_HWC: np.ndarray) -> np.ndarray:
-    """Applies the frame's display matrix (multiples of 90 degrees, mirrored or not)."""
-    swap, rows, columns = orientation(frame)
-    if swap:
-        rgb_HWC = rgb_HWC.transpose(1, 0, 2)
-    return np.ascontiguousarray(rgb_HWC[:: -1 if rows else 1, :: -1 if columns else 1])
-
-
 @dataclass
 class _Scan:
     container: str  # FFmpeg's name of the format
@@ -167,8 +151,8 @@ def _scan(path: str) -> _Scan:
     return scan
 
 
-def _first_frame(path: str) -> tuple[int, int, bool]:
-    """Of the first frame that decodes: upright height and width, and whether the display matrix mirrors it."""
+def _first_frame(path: str) -> tuple[int, int, bool, bool]:
+    """Of the first frame that decodes: upright height and width, whether the display matrix mirrors it, interlaced."""
     with open_video(path) as (container, stream), as_video_error(path, "corrupt"):
         stream.thread_type = "SLICE"  # frame threads would read several packets ahead before the first frame
         for packet in container.demux(stream):
@@ -179,7 +163,7 @@ def _first_frame(path: str) -> tuple[int, int, bool]:
             for frame in frames:
                 swap, rows, columns = orientation(frame)
                 height, width = (frame.width, frame.height) if swap else (frame.height, frame.width)
-                return height, width, swap ^ rows ^ columns
+                return height, width, swap ^ rows ^ columns, frame.interlaced_frame
     raise VideoError(path, "corrupt", "no frame decodes")
 
 
@@ -247,7 +231,7 @@ def _read_index(path: str) -> FrameIndex:
         slack = step * time_base / 2 if cut_off else max(2 * step * time_base, Fraction(1, 4))
         if missing > slack:
             promised_end = end + min(round(missing / time_base), 2**60)
-    height, width, mirrored = _first_frame(path)
+    height, width, mirrored, interlaced = _first_frame(path)
     return FrameIndex(
         path=path,
         container=scan.container,
@@ -261,4 +245,5 @@ def _read_index(path: str) -> FrameIndex:
         height=height,
         width=width,
         mirrored=mirrored,
+        interlaced=interlaced,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from videostr.video.errors import VideoError
 from videostr.video.index import FrameIndex, read_index
-from videostr.video.patches import VideoInputs, frame_stream_to_inputs
+from videostr.video.patches import VideoInputs, picture_stream_to_inputs
 from videostr.video.policy import FramePolicy
 from videostr.video.readers import get_reader
 
@@ -102,5 +102,5 @@ def load_video(
     """
     read = get_reader(reader)
     p = plan(path, policy, start=start, end=end)
-    frames = read(p.index, p.positions_n)
-    return frame_stream_to_inputs(frames, p.timestamps, (p.height, p.width), policy, p.duration)
+    pictures = read(p.index, p.positions_n)
+    return picture_stream_to_inputs(pictures, p.timestamps, (p.height, p.width), policy, p.duration)

@@ -1,4 +1,4 @@
-"""Readers: file -> the RGB frames at given presentation times. One protocol, three libraries, the same pixels."""
+"""Readers: file -> the frames at given presentation times. One protocol, three libraries, the same pixels."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ import av
 import numpy as np
 
 from videostr.video.errors import VideoError
-from videostr.video.index import FrameIndex, as_video_error, open_video, turn_upright
+from videostr.video.index import FrameIndex, as_video_error, open_video
+from videostr.video.picture import Picture, picture_of
 
 
 class Reader(Protocol):
-    """Yields one (H, W, 3) uint8 RGB frame, upright, for each entry of positions_n (ascending indices into
-    index.pts_N; repeats allowed), or raises VideoError. Never another frame than the one asked for."""
+    """Yields one upright frame for each entry of positions_n (ascending indices into index.pts_N; repeats allowed), or
+    raises VideoError. Never another frame than the one asked for."""
 
-    def __call__(self, index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]: ...
+    def __call__(self, index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]: ...
 
 
-def read_pyav(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]:
-    """Decodes from the last key frame before the first wanted frame to the last wanted one, with threads.
+def read_pyav(index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]:
+    """Decodes from the last key frame before the first wanted frame to the last wanted one, with threads; between the
+    wanted ones only what other frames refer to.
 
     A frame that its decoder calls damaged, or that follows one before the next key frame, is an error.
     """
@@ -42,7 +44,20 @@ def read_pyav(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray
     yield from frames
 
 
-def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None) -> Iterator[np.ndarray]:
+def _can_skip(index: FrameIndex, codec: av.CodecContext) -> bool:
+    """Whether leaving out the frames that none refers to changes no other frame, and a packet is a frame.
+
+    H.264's are never referred to. HEVC's are marked within their temporal layer only, so there must be one layer, which
+    the header of mp4 and Matroska says (ISO/IEC 14496-15, hvcC: byte 21, bits 3 to 5).
+    """
+    if not index.has_pts or index.interlaced:
+        return False
+    header = codec.extradata or b""
+    one_layer = len(header) > 22 and header[0] == 1 and header[21] >> 3 & 7 == 1
+    return codec.name == "h264" or (codec.name == "hevc" and one_layer)
+
+
+def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None, skip: bool = True) -> Iterator[Picture]:
     # where the container keeps no presentation times, frames are counted as they come out
     wanted = (index.pts_N[positions_n] if index.has_pts else positions_n).tolist()
     done, count, tainted = 0, -1, False
@@ -50,7 +65,10 @@ def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None) -> It
     with open_video(index.path) as (container, stream), as_video_error(index.path, reason):
         if start is not None:
             container.seek(start, stream=stream)
+        skip, shown = skip and _can_skip(index, stream.codec_context), set(wanted)
         for packet in container.demux(stream):
+            if skip:
+                stream.codec_context.skip_frame = "DEFAULT" if packet.pts in shown else "NONREF"
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -64,10 +82,13 @@ def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None) -> It
                     continue
                 if now > wanted[done] or tainted:
                     raise VideoError(index.path, reason, f"no intact frame at {_at(index, positions_n[done])}")
-                rgb = turn_upright(frame, frame.to_ndarray(format="rgb24"))
+                if skip and frame.interlaced_frame:  # from here on a field may be a packet of its own
+                    yield from _decode(index, positions_n[done:], start, skip=False)
+                    return
+                picture = picture_of(frame)
                 while done < len(wanted) and wanted[done] == now:
                     done += 1
-                    yield rgb
+                    yield picture
                 if done == len(wanted):
                     return
     raise VideoError(index.path, reason, f"the decoder ends before {_at(index, positions_n[done])}")
@@ -97,7 +118,7 @@ def _refuse(index: FrameIndex, name: str) -> None:
 CHUNK = 16  # frames that the libraries below hand over at once, at the file's full size
 
 
-def read_torchcodec(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]:
+def read_torchcodec(index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]:
     _refuse(index, "torchcodec")
     from torchcodec.decoders import VideoDecoder
 
@@ -109,10 +130,10 @@ def read_torchcodec(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.n
         with as_video_error(index.path, "corrupt"):
             batch = decoder.get_frames_at(positions.tolist())
         _check_planned(index, "torchcodec", positions, batch.pts_seconds.double().numpy() - first)
-        yield from batch.data.numpy()
+        yield from (Picture((rgb,)) for rgb in batch.data.numpy())
 
 
-def read_decord(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarray]:
+def read_decord(index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]:
     _refuse(index, "decord")
     if not any(name in index.container for name in ("mp4", "matroska", "flv")):  # seen: other frames in MPEG-TS
         raise VideoError(index.path, "reader", f"decord does not seek exactly in {index.container}")
@@ -130,7 +151,7 @@ def read_decord(index: FrameIndex, positions_n: np.ndarray) -> Iterator[np.ndarr
         _check_planned(index, "decord", positions, starts[positions] - starts[0])
         with as_video_error(index.path, "corrupt"):
             batch = video.get_batch(positions.tolist()).asnumpy()
-        yield from batch
+        yield from (Picture((rgb,)) for rgb in batch)
 
 
 READERS: dict[str, Reader] = {"pyav": read_pyav, "torchcodec": read_torchcodec, "decord": read_decord}

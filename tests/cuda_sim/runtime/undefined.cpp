@@ -61,6 +61,7 @@ void __ubsan_handle_out_of_bounds(const OutOfBounds* at, uintptr_t index) {
 void __ubsan_handle_add_overflow(const Overflow* at, uintptr_t, uintptr_t) { overflow(at, "adds", HERE); }
 void __ubsan_handle_sub_overflow(const Overflow* at, uintptr_t, uintptr_t) { overflow(at, "subtracts", HERE); }
 void __ubsan_handle_mul_overflow(const Overflow* at, uintptr_t, uintptr_t) { overflow(at, "multiplies", HERE); }
+void __ubsan_handle_divrem_overflow(const Overflow* at, uintptr_t, uintptr_t) { overflow(at, "divides", HERE); }
 void __ubsan_handle_negate_overflow(const Overflow* at, uintptr_t) { overflow(at, "negates", HERE); }
 
 void __ubsan_handle_shift_out_of_bounds(const OutOfBounds* at, uintptr_t, uintptr_t) {

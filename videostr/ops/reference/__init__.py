@@ -9,6 +9,15 @@ from .assignment import Assignment, assignment, assignment_ragged
 from .box3d_iou import box3d_iou, box3d_iou_pairwise
 from .box_iou import box_iou, box_iou_pairwise, tube_iou
 from .dtypes import wide_dtype
+from .frames_to_patches import (
+    MATRICES,
+    colour_coefficients,
+    frames_to_patches,
+    normalise_table,
+    patch_order,
+    resize,
+    yuv_to_rgb,
+)
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
 from .policy_loss import (
@@ -41,6 +50,7 @@ __all__ = [
     "LOSS_TYPES",
     "LossType",
     "PARTS",
+    "MATRICES",
     "PolicyOptions",
     "RelationGraph",
     "STATS",
@@ -50,15 +60,20 @@ __all__ = [
     "box3d_iou_pairwise",
     "box_iou",
     "box_iou_pairwise",
+    "colour_coefficients",
+    "frames_to_patches",
     "group_advantage",
     "importance_weights",
     "kl_terms",
     "linear_logprob",
     "objective_terms",
+    "normalise_table",
+    "patch_order",
     "policy_loss",
     "prefix_attention",
     "prefix_mask",
     "relation_graph",
+    "resize",
     "scale_logits",
     "spread",
     "temporal_average_precision",
@@ -71,4 +86,5 @@ __all__ = [
     "weighted_policy_loss",
     "wide_dtype",
     "with_sample_size",
+    "yuv_to_rgb",
 ]
