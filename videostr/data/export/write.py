@@ -80,8 +80,9 @@ def _chain(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
 
 def _write_lines(file: BinaryIO, rows: Iterator[Row]) -> int:
     count = 0
-    for count, row in enumerate(rows, start=1):
+    for row in rows:
         file.write((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8"))
+        count += 1
     return count
 
 

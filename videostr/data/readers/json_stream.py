@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 _CHUNK = 1 << 16
 _LIMIT = 1 << 26  # an entry that has not ended after so many characters never will
 _SPACE = re.compile(r"[ \t\r\n]*")
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{},]')  # a string that does not end ends with its line
+_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{},]')
 _DECODER = json.JSONDecoder()
 
 
@@ -86,7 +86,7 @@ class _Window:
             except (RecursionError, ValueError) as error:
                 self._pass_over(closer)
                 raise _Broken(f"not usable JSON: {error}") from error
-            if end == len(self.text) and self.more():  # a number may go on
+            if len(self.text) - end < 4 and self.more():  # a number may go on: 1 | .5, 1 | e+05
                 continue
             self.advance(end)
             return value
@@ -96,12 +96,18 @@ class _Window:
         depth = 0
         while True:
             match = _TOKEN.search(self.text, self.at)
-            if match is None or (match.end() == len(self.text) and match[0][0] == '"' and not self.ended):
+            unsure = match is None or (match[0][0] == '"' and match.end() >= len(self.text) - 1)
+            if unsure and not self.ended:
                 self.advance(len(self.text) if match is None else match.start())
-                if not self.more():
-                    return
+                self.more()
                 continue
+            if match is None:
+                self.advance(len(self.text))
+                return
             token = match[0]
+            if token[0] == '"' and (len(token) == 1 or token[-1] != '"'):  # no string goes over a line: a stray quote
+                self.advance(match.start() + 1)
+                continue
             if depth == 0 and token in (",", closer):
                 self.advance(match.start())
                 return
