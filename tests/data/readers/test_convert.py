@@ -94,7 +94,9 @@ def test_past_the_end_is_refused_where_asked(tmp_path, source):
 
 
 def test_duplicates_by_id_and_by_content(tmp_path, source):
-    path = source(GOOD, GOOD | {"query": "x"}, GOOD | {"qid": 2, "query": "A dog  runs"}, GOOD | {"qid": 3, "query": "y"})
+    path = source(
+        GOOD, GOOD | {"query": "x"}, GOOD | {"qid": 2, "query": "A dog  runs"}, GOOD | {"qid": 3, "query": "y"}
+    )
     report = convert("qvhighlights", [path], tmp_path / "out.jsonl")
     assert report["rejected"] == {"duplicate_id": 1, "duplicate": 1}
     assert [s.id for s in read_samples(tmp_path / "out.jsonl")] == ["qvhighlights:1", "qvhighlights:3"]
@@ -103,7 +105,9 @@ def test_duplicates_by_id_and_by_content(tmp_path, source):
 def test_missing_videos_are_kept_where_asked(tmp_path, source):
     sample, report = one(tmp_path, source, {"vid": "b"}, keep_missing=True, videos=[tmp_path / "videos"])
     assert sample.video == str(tmp_path / "videos" / "b.mp4")
-    assert report["videos"] == {"used": 1, "missing": 1, "ambiguous": 0} and report["notes"] == {"kept_without_video": 1}
+    assert report["videos"] == {"used": 1, "missing": 1, "ambiguous": 0} and report["notes"] == {
+        "kept_without_video": 1
+    }
 
 
 def test_real_lengths_are_read_where_asked(tmp_path, capsys):
@@ -161,6 +165,18 @@ def test_wrong_options_and_unreadable_sources(tmp_path, source):
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*partial"))
 
 
+def until(call):
+    """What `call` gives once it does not raise OSError any more."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return call()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def test_a_killed_conversion_leaves_the_old_file_and_can_be_run_again(tmp_path, source):
     out = tmp_path / "out.jsonl"
     convert("qvhighlights", [source(GOOD)], out)
@@ -174,14 +190,12 @@ def test_a_killed_conversion_leaves_the_old_file_and_can_be_run_again(tmp_path, 
         f"convert('qvhighlights', [{str(fifo)!r}], {str(out)!r}, videos=[{str(tmp_path / 'videos')!r}])\n"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        with open(fifo, "w") as pipe:  # opens when the reader does: it is in the middle of the file
-            pipe.write("".join(json.dumps(GOOD | {"qid": n, "query": f"q{n}"}) + "\n" for n in range(5000)))
-            pipe.flush()
-            deadline = time.monotonic() + 60
-            while not (tmp_path / ".out.jsonl.partial").exists() and time.monotonic() < deadline:
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        pipe = until(lambda: os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))  # once the reader has opened the other end
+        os.write(pipe, b"".join(json.dumps(GOOD | {"qid": n}).encode() + b"\n" for n in range(20)))
+        until((tmp_path / ".out.jsonl.partial").stat)  # it is in the middle of the file
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        os.close(pipe)
     assert (tmp_path / ".out.jsonl.partial").exists() and out.read_bytes() == before
     assert convert("qvhighlights", [source(GOOD, GOOD | {"qid": 2, "query": "z"})], out)["written"] == 2
     assert len(read_samples(out)) == 2 and not (tmp_path / ".out.jsonl.partial").exists()
@@ -194,9 +208,7 @@ def test_hugging_face_data_sets(tmp_path, source):
     rows.save_to_disk(tmp_path / "saved")
     rows.to_parquet(tmp_path / "rows.parquet")
     for where in ("saved", "rows.parquet"):
-        report = convert(
-            "qvhighlights", [str(tmp_path / where)], tmp_path / "out.jsonl", videos=[tmp_path / "videos"]
-        )
+        report = convert("qvhighlights", [str(tmp_path / where)], tmp_path / "out.jsonl", videos=[tmp_path / "videos"])
         assert report["written"] == 1 and report["rejected"] == {"duplicate": 1}
         assert read_samples(tmp_path / "out.jsonl")[0].spans == ((1.0, 2.0),)
     datasets.DatasetDict({"train": rows}).save_to_disk(tmp_path / "splits")

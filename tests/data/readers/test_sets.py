@@ -56,7 +56,13 @@ def test_charades_sta(tmp_path):
     assert first.id == "charades_sta:charades_sta_test:AO8RW:1" and first.source == "charades_sta"
     assert first.query == "a person is putting a book on a shelf." and first.spans == ((0.0, 6.9),)
     assert (first.duration, second.duration) == (33.67, None) and second.video.endswith("videos/3MSZA.mkv")
-    assert report["rejected"] == {"malformed": 2, "reversed": 1, "missing_video": 1, "empty_query": 1, "outside_video": 1}
+    assert report["rejected"] == {
+        "malformed": 2,
+        "reversed": 1,
+        "missing_video": 1,
+        "empty_query": 1,
+        "outside_video": 1,
+    }
     assert report["notes"] == {"no_duration": 1}
     rejected = [json.loads(line) for line in open(report["files"]["rejected"])]
     assert [(r["line"], r["reason"]) for r in rejected][:3] == [(3, "malformed"), (4, "reversed"), (5, "malformed")]
