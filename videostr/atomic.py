@@ -80,7 +80,8 @@ def atomic_file(path: str | os.PathLike, *, keep_empty: bool = True) -> Iterator
             return
         os.replace(partial, target)
     except BaseException as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         if isinstance(error, OSError):
             raise _explain(error, target) from error
         raise

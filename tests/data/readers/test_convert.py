@@ -8,10 +8,12 @@ import sys
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from videostr.cli import main
 from videostr.data import read_samples
-from videostr.data.readers import SourceError, convert, load_durations, side_files, to_text
+from videostr.data.readers import READERS, SourceError, convert, load_durations, side_files, to_text
 from videostr.data.readers.check import NOTES, REASONS
 from videostr.data.readers.videos import VideoIndex, bare
 from videostr.data.world import WorldConfig, write_world
@@ -199,6 +201,58 @@ def test_a_killed_conversion_leaves_the_old_file_and_can_be_run_again(tmp_path, 
     assert (tmp_path / ".out.jsonl.partial").exists() and out.read_bytes() == before
     assert convert("qvhighlights", [source(GOOD, GOOD | {"qid": 2, "query": "z"})], out)["written"] == 2
     assert len(read_samples(out)) == 2 and not (tmp_path / ".out.jsonl.partial").exists()
+
+
+def test_what_no_line_can_hold_is_refused(tmp_path, source):
+    source()
+    record = {"qid": "a", "vid": "a", "duration": 10, "question": "q", "span": [1, 2], "options": ["x"]}
+    many = [record | {"options": [float("nan")]}, record | {"options": ["\ud800"]}, record | {"ans": "B"}]
+    path = write(tmp_path / "rextime_val.jsonl", *many, record | {"question": "\udcff"}, b"\xff".decode("latin-1"))
+    report = convert("rextime", [path], tmp_path / "out.jsonl")
+    assert report["rejected"] == {"malformed": 3, "bad_text": 1} and read_samples(tmp_path / "out.jsonl")[0].meta["ans"]
+    to_text(report).encode("utf-8")
+    path = write(tmp_path / "own.jsonl", {"v": "a", "q": "q", "s": [1, 2], "r": "\ud800"})
+    fields = {"video": "v", "query": "q", "span": "s", "response": "r"}
+    assert convert("fields", [path], tmp_path / "o2.jsonl", fields=fields)["rejected"] == {"bad_text": 1}
+    folder = os.fsencode(tmp_path / "videos") + b"/\xff"
+    os.mkdir(folder)
+    os.rename(os.fsencode(tmp_path / "videos" / "a.mp4"), folder + b"/a.mp4")
+    assert convert("rextime", [str(tmp_path / "rextime_val.jsonl")], tmp_path / "o3.jsonl")["rejected"]["bad_text"] == 2
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.just("a"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from([name for name in READERS if name not in ("queryd", "nextgqa", "fields")]))
+def test_any_json_is_a_sample_or_a_counted_reason(tmp_path, data, name):
+    good = {
+        "vid": "a", "qid": 1, "query": "q", "question": "q", "description": "q", "sentence": "q", "problem": "q",
+        "video": "a", "path": "a", "video_path": "a", "duration": 10.0, "video_length": 10.0, "v_duration": 10.0,
+        "relevant_windows": [[1, 2]], "span": [1, 2], "timestamp": [1, 2], "gt_frame": [1, 2], "times": [[0, 1]],
+        "answer": "1-2", "annotation_id": 3, "events": [{"query": "q", "span": [1, 2]}], "timestamps": [[1, 2]],
+        "sentences": ["q"], "spans": [[1, 2]], "queries": ["q"], "fps": 1, "num_frames": 10,
+    }  # fmt: skip
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(good)), HOSTILE, max_size=4))
+    record = good | changed
+    (tmp_path / "v").mkdir(exist_ok=True)
+    (tmp_path / "v" / "a.mp4").write_bytes(b"x")
+    by_video = name in ("activitynet_captions", "timelens_bench", "hirest") or (
+        name == "tacos" and data.draw(st.booleans())
+    )
+    value = {"a": record} if by_video else [record]
+    path = tmp_path / ("test.json" if by_video or name != "tacos" else "test.jsonl")
+    path.write_text(json.dumps(value) if path.suffix == ".json" else json.dumps(record))
+    report = convert(name, [str(path)], tmp_path / "out.jsonl", videos=[tmp_path / "v"])
+    assert report["read"] == report["written"] + sum(report["rejected"].values()) and set(report["rejected"]) <= set(
+        REASONS
+    )
+    if report["written"]:
+        assert len(read_samples(tmp_path / "out.jsonl")) == report["written"]
 
 
 def test_hugging_face_data_sets(tmp_path, source):

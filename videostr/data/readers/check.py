@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -95,12 +96,13 @@ class Checker:
         if not query:
             raise Refused("empty_query")
         response = annotation.response
-        if response is not None and not isinstance(response, str):
-            raise Refused("bad_text", f"response: expected text, got {type(response).__name__}")
+        if response is not None:
+            _text(response, "response")
         identity = _text(f"{self.name}:{annotation.key}", "id")
         names = tuple(_text(video, "video") for video in annotation.videos)
         if not all(names) or any("\0" in name for name in names):
             raise Refused("bad_text", f"video: expected a name, got {annotation.videos!r:.80}")
+        _check_json(annotation.meta)
         duration = self._stated_duration(annotation)
         done: Counter[str] = Counter()
         spans = self._spans(annotation.spans, duration, done)  # first: a bad label is one with or without its video
@@ -131,7 +133,7 @@ class Checker:
     def _find(self, names: tuple[str, ...], notes: Counter[str]) -> str:
         video = self.videos.find(names)
         if video is not None:
-            return video
+            return _text(video, "video")  # a file's name on the disk may be any bytes
         self.missing[names[0]] += 1
         if not self.keep_missing:
             raise Refused("missing_video", names[0])
@@ -143,7 +145,8 @@ class Checker:
             return stated
         if video not in self._probed:
             try:
-                self._probed[video] = self.probe(video)
+                seconds = self.probe(video)
+                self._probed[video] = seconds if seconds > 0 else Refused("unreadable_video", f"{video}: no length")
             except Exception as error:
                 if not hasattr(error, "reason"):
                     raise
@@ -199,6 +202,14 @@ class Checker:
         if digest in seen:
             raise Refused(reason, text[:80])
         seen.add(digest)
+
+
+def _check_json(meta: dict[str, Any]) -> None:
+    """What is kept beside the sample must be able to stand in its line: no NaN, no half of a surrogate pair."""
+    try:
+        json.dumps(meta, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (ValueError, TypeError) as error:
+        raise Refused("malformed", f"a field that JSON cannot hold: {error}") from error
 
 
 def _text(value: Any, what: str) -> str:

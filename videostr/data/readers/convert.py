@@ -176,4 +176,4 @@ def to_text(report: Mapping[str, Any]) -> str:
     rest = sum(report["rejected"].values()) - len(report["examples"])
     if rest > 0:
         lines.append(f"  … and {rest:,} more in {files['rejected']}")
-    return "\n".join(lines)
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
