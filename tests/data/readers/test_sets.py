@@ -208,8 +208,7 @@ def test_nextgqa(tmp_path):
     assert report["rejected"] == {"no_label": 2, "malformed": 1} and report["videos"]["ambiguous"] == 1
 
 
-@pytest.mark.parametrize("form", ["rextime_val.jsonl", "rextime_val.json"])
-def test_rextime(tmp_path, form):
+def test_rextime_in_both_forms(tmp_path):
     touch(tmp_path / "videos", "v_7tlXgKBTD_0.mp4")
     record = {
         "qid": "anet_val1993",
@@ -224,11 +223,15 @@ def test_rextime(tmp_path, form):
         "ans": "D",
     }
     test = {key: value for key, value in record.items() if key not in ("span", "ans")}
-    records = [record, test | {"qid": "t"}]
-    source = put(tmp_path / form, lines(*records) if form.endswith("l") else json.dumps(records, indent=4))
+    source = put(tmp_path / "rextime_val.json", json.dumps([record, test | {"qid": "t"}], indent=4))
     (sample,), report = run(tmp_path, "rextime", source)
     assert sample.id == "rextime:anet_val1993" and sample.spans == ((14.0, 51.0),) and sample.meta["ans"] == "D"
-    assert report["rejected"] == {"no_label": 1}
+    assert sample.meta["options"] == record["options"] and report["rejected"] == {"no_label": 1}
+    line = {"qid": "anet_val1993", "query": "Why does she lay back?", "duration": 51.97, "vid": "v_7tlXgKBTD_0"}
+    line |= {"relevant_windows": [[14, 51]], "ans": "D"}
+    (other,), report = run(tmp_path, "rextime", put(tmp_path / "rextime_val.jsonl", lines(line, {"qid": "x"})))
+    assert (other.id, other.query, other.spans) == (sample.id, sample.query, sample.spans) and other.meta["ans"] == "D"
+    assert report["rejected"] == {"malformed": 1}
 
 
 def test_tvgbench_and_the_time_r1_samples(tmp_path):

@@ -2,7 +2,7 @@
 intervals in gsub_{split}.json, {video: {"duration": s, "location": {qid: [[start, end], …]}}}, and
 map_vid_vidorID.json, {video: path of the file}.
 
-Seen: doc-doc/NExT-GQA (datasets/nextgqa: README.md, val.csv), the JSON as read by yeliudev/VideoMind
+Seen: doc-doc/NExT-GQA (datasets/nextgqa: README.md, val.csv, gsub_val.json), yeliudev/VideoMind
 (sub_classes/nextgqa.py). The sentence to ground is the question, capitalised and with its question mark, as there.
 The train split (from NExT-QA) has no intervals.
 """
