@@ -1,7 +1,8 @@
 """QVHighlights: JSON lines with qid, query, duration, vid, relevant_windows [[start, end], …] in seconds.
 
-Seen: jayleicn/moment_detr (data/README.md, highlight_{train,val,test}_release.jsonl). The test split has no windows.
-vid is {youtube id}_{start}_{end}, and the file is that cut. relevant_clip_ids and saliency_scores are not kept.
+Seen: jayleicn/moment_detr (data/README.md and data/highlight_test_with_gt.jsonl). highlight_test_release.jsonl has no
+windows, the later highlight_test_with_gt.jsonl does. vid is {youtube id}_{start}_{end}, and the file is that cut.
+relevant_clip_ids and saliency_scores are not kept.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,4 @@ def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
     return each(records(source), make)
 
 
-READER = Reader(
-    "qvhighlights", "QVHighlights", ("highlight_*_release.jsonl",), "jayleicn/moment_detr, data/README.md", read
-)
+READER = Reader("qvhighlights", "QVHighlights", ("highlight_*.jsonl",), "jayleicn/moment_detr, data/README.md", read)
