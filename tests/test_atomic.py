@@ -110,6 +110,30 @@ def test_a_full_disk_is_said_whatever_the_writing_library_raises(tmp_path, monke
     assert listing(tmp_path) == []
 
 
+def test_a_file_in_pieces_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "a.jsonl"
+    for text in (b"1", b"22"):
+        with atomic.atomic_file(target) as file:
+            file.write(text)
+            assert not target.exists() or target.read_bytes() == b"1"
+        assert target.read_bytes() == text
+    with pytest.raises(KeyboardInterrupt), atomic.atomic_file(target) as file:
+        file.write(b"3")
+        raise KeyboardInterrupt
+    with atomic.atomic_file(target, keep_empty=False):
+        pass
+    assert target.read_bytes() == b"22" and listing(target.parent) == ["a.jsonl"]
+    with atomic.atomic_file(target):
+        pass
+    assert target.read_bytes() == b""
+
+
+def test_a_file_in_pieces_on_a_path_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="cannot write"), atomic.atomic_file(tmp_path / "file" / "a"):
+        pass
+
+
 def test_a_directory_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "runs" / "checkpoint"
     with atomic.atomic_dir(target) as partial:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -54,6 +54,38 @@ def write_json(path: str | os.PathLike, value: Any, *, indent: int | None = 2) -
         OSError: as `write_bytes`.
     """
     write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike, *, keep_empty: bool = True) -> Iterator[BinaryIO]:
+    """A file to write in pieces, for what does not fit in memory. It takes the place of `path` when the block ends; if
+    the block raises, or nothing was written and `keep_empty` is false, it goes.
+
+    A killed process leaves `.NAME.partial`, which the next call for the same path overwrites. One writer a path.
+
+    Raises:
+        OSError: as `write_bytes`.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            empty = file.tell() == 0
+        if empty and not keep_empty:
+            partial.unlink()
+            return
+        os.replace(partial, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError):
+            raise _explain(error, target) from error
+        raise
+    _sync_directory(target.parent)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from videostr import cli_data
+
 
 def doctor(args: argparse.Namespace) -> int:
     from videostr.doctor import examine, to_text
@@ -25,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help="what was built, what was found, what each operator will use")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=doctor)
+    cli_data.add_commands(commands)
     return parser
 
 

@@ -193,6 +193,17 @@ def _to_record(sample: Sample, folder: Path) -> dict[str, Any]:
     return record
 
 
+def encode_sample(sample: Sample, folder: Path) -> str:
+    """The line of a sample file in `folder` (absolute) that `read_samples` gives back, without its end.
+
+    Raises ValueError, TypeError or AttributeError for a sample that reading would refuse.
+    """
+    text = json.dumps(_to_record(sample, folder), ensure_ascii=False, allow_nan=False)
+    _parse_record(json.loads(text), folder)
+    text.encode("utf-8")
+    return text
+
+
 def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
     """Writes a file that `read_samples` gives back, all or nothing.
 
@@ -204,10 +215,7 @@ def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
     lines = []
     for number, sample in enumerate(samples, start=1):
         try:
-            record = _to_record(sample, path.parent)
-            text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-            _parse_record(json.loads(text), path.parent)
-            text.encode("utf-8")
+            text = encode_sample(sample, path.parent)
         except (ValueError, TypeError, AttributeError) as e:
             raise SampleError(path, number, str(e)) from e
         if sample.id in seen:

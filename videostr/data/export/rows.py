@@ -1,0 +1,115 @@
+"""One sample as one row of another trainer's data set.
+
+Where each format was read:
+- ms-swift: docs/source_en/Customization/Custom-dataset.md of modelscope/ms-swift ("messages", "videos", <video> where
+  a video stands; GRPO hands every other field to the reward).
+- TRL: its data_utils.py (`is_conversational`, `prepare_multimodal_messages`) and what `apply_chat_template` of
+  transformers takes: a video is a part of the message. Version 1.16 has no column of videos; `videos` is there for
+  rewards and own collators.
+- verl: docs/preparation/prepare_data.rst and verl/utils/dataset/rl_dataset.py of volcengine/verl (columns
+  data_source, prompt, ability, reward_model, extra_info; <video> in the text, and in the column videos what
+  qwen-vl-utils takes).
+- EasyR1: verl/utils/dataset.py of hiyouga/EasyR1 and its forks with video_key (columns prompt, answer, videos; prompt
+  is text, videos are paths, answer becomes the reward's ground_truth).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from videostr.data.prompts import render_prompt
+from videostr.data.samples import Sample
+
+PLACEHOLDERS = ("<video>", "<image>", "<audio>")
+"""What three of the trainers replace in any text: a sentence that contains one cannot be asked there."""
+
+Row = dict[str, Any]
+
+
+class Format(NamedTuple):
+    """title; row: (sample, prompt's name, number from 0) -> row; suffixes: of the files it can be written to;
+    placeholders: whether the trainer replaces `PLACEHOLDERS` in the text."""
+
+    title: str
+    row: Callable[[Sample, str, int], Row]
+    suffixes: tuple[str, ...]
+    placeholders: bool = True
+
+
+def prompt_text(sample: Sample, prompt: str) -> str:
+    """The prompt as text, <video> where the video stands."""
+    (message,) = render_prompt(prompt, sample.query)
+    return "".join("<video>" if part["type"] == "video" else part["text"] for part in message["content"])
+
+
+def _facts(sample: Sample) -> Row:
+    """What a reward needs: spans in seconds, and to find the sample again."""
+    return {
+        "id": sample.id,
+        "query": sample.query,
+        "spans": [list(span) for span in sample.spans],
+        "duration": sample.duration,
+        "source": sample.source,
+    }
+
+
+def ms_swift(sample: Sample, prompt: str, number: int) -> Row:
+    """For `swift rlhf --rlhf_type grpo`. `solution` is what its own rewards are given."""
+    messages = [{"role": "user", "content": prompt_text(sample, prompt)}]
+    return {"messages": messages, "videos": [sample.video], "solution": _ground_truth(sample), **_facts(sample)}
+
+
+def ms_swift_sft(sample: Sample, prompt: str, number: int) -> Row:
+    """For `swift sft`: the annotator's response is the answer."""
+    messages = [
+        {"role": "user", "content": prompt_text(sample, prompt)},
+        {"role": "assistant", "content": sample.response},
+    ]
+    return {"messages": messages, "videos": [sample.video]}
+
+
+def trl(sample: Sample, prompt: str, number: int) -> Row:
+    """A conversational data set of prompts, for GRPOTrainer and its like."""
+    (message,) = render_prompt(prompt, sample.query)
+    content = [{**part, "video": sample.video} if part["type"] == "video" else part for part in message["content"]]
+    return {"prompt": [{"role": "user", "content": content}], "videos": [sample.video], **_facts(sample)}
+
+
+def verl(sample: Sample, prompt: str, number: int) -> Row:
+    facts = _facts(sample)
+    return {
+        "data_source": sample.source or "videostr",
+        "prompt": [{"role": "user", "content": prompt_text(sample, prompt)}],
+        "ability": "temporal_grounding",
+        "reward_model": {"style": "rule", "ground_truth": _ground_truth(sample)},
+        "extra_info": {"index": number, **facts},
+        "videos": [{"type": "video", "video": sample.video}],
+    }
+
+
+def easyr1(sample: Sample, prompt: str, number: int) -> Row:
+    facts = _facts(sample)
+    return {
+        "prompt": prompt_text(sample, prompt),
+        "answer": _ground_truth(sample),
+        "videos": [sample.video],
+        "data_source": sample.source or "videostr",
+        **facts,
+    }
+
+
+def _ground_truth(sample: Sample) -> str:
+    """The true intervals as JSON text, "[[12.4, 17.0]]": the one type every trainer's ground truth may have."""
+    return json.dumps([list(span) for span in sample.spans])
+
+
+JSON_LINES, TABLES = (".jsonl",), (".parquet", ".jsonl", ".json")
+FORMATS: dict[str, Format] = {
+    "ms-swift": Format("ms-swift, GRPO", ms_swift, JSON_LINES),
+    "ms-swift-sft": Format("ms-swift, SFT on the responses", ms_swift_sft, JSON_LINES),
+    "trl": Format("TRL, prompts", trl, JSON_LINES, placeholders=False),
+    "verl": Format("verl", verl, TABLES),
+    "easyr1": Format("EasyR1", easyr1, TABLES),
+}

@@ -1,0 +1,50 @@
+"""The readers by name."""
+
+from videostr.data.readers import (
+    activitynet_captions,
+    charades_sta,
+    didemo,
+    fields,
+    hirest,
+    internvid_vtime,
+    nextgqa,
+    queryd,
+    qvhighlights,
+    rextime,
+    tacos,
+    time_r1,
+    timelens,
+    tvg_r1,
+    videomind,
+)
+from videostr.data.readers.base import Reader
+
+READERS: dict[str, Reader] = {
+    reader.name: reader
+    for reader in (
+        charades_sta.READER,
+        activitynet_captions.READER,
+        qvhighlights.READER,
+        didemo.READER,
+        tacos.READER,
+        queryd.READER,
+        hirest.READER,
+        internvid_vtime.READER,
+        nextgqa.READER,
+        rextime.READER,
+        time_r1.TVGBENCH,
+        timelens.READER,
+        timelens.TRAIN,
+        tvg_r1.READER,
+        videomind.READER,
+        time_r1.READER,
+        fields.READER,
+    )
+}
+
+
+def get_reader(name: str) -> Reader:
+    """Raises ValueError for a name that is not in `READERS`."""
+    if name not in READERS:
+        raise ValueError(f"name: expected one of {', '.join(READERS)}, got {name!r}")
+    return READERS[name]
