@@ -41,6 +41,13 @@ def policy_loss(N: int, L: int, itemsize: int = 4) -> Cost:
     return Cost(N * L * (6 * itemsize + 1) + N * itemsize, {"fp32": 30.0 * N * L}, 2)
 
 
+def prefix_attention(P: int, G: int, L: int, H: int, Hk: int, D: int, itemsize: int = 2) -> Cost:
+    """Forward and backward, 12 FLOPs a pair of query and visible key, head and width; states and gradients once."""
+    pairs = P * (P + 1) // 2 + G * (L * P + L * (L + 1) // 2)
+    flops = {"bf16_tensor" if itemsize == 2 else "fp32": 12.0 * D * H * pairs}
+    return Cost(2 * itemsize * (P + G * L) * D * 2 * (H + Hk), flops, None)
+
+
 def temporal_iou(n: int, itemsize: int = 4) -> Cost:
     """Two intervals in, one number out; about 20 FLOPs with the division, in double whatever the dtype."""
     return Cost(n * 5 * itemsize, {"fp64": 20.0 * n}, 1)
@@ -51,10 +58,51 @@ def temporal_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
     return Cost((2 * (rows + columns) + rows * columns) * itemsize, {"fp64": 20.0 * rows * columns}, 1)
 
 
-def temporal_iou_sets(answers: int, pred: int, target: int, itemsize: int = 4) -> Cost:
-    """pred and target intervals an answer, two int64 offsets an answer, one number out."""
+def temporal_set_scores(answers: int, pred: int, target: int, itemsize: int = 4) -> Cost:
+    """pred and target intervals an answer and two int64 offsets in, five numbers out; with one pass over sorted ends
+    about 10 FLOPs an interval, and about 25 a pair of the segments that are matched as written."""
     spans = answers * (pred + target)
-    return Cost(spans * 2 * itemsize + answers * (16 + itemsize), {"fp64": 10.0 * spans}, None)
+    flops = 10.0 * spans + 25.0 * answers * min(pred, target)
+    return Cost(spans * 2 * itemsize + answers * (16 + 5 * itemsize), {"fp64": flops}, 1)
+
+
+def temporal_nms(problems: int, spans: int, kept: int, itemsize: int = 4) -> Cost:
+    """`spans` intervals and scores a problem and an offset in, a byte each out. Each interval is compared with about
+    half of those that stay: about 12 FLOPs a pair."""
+    total = problems * spans
+    return Cost(total * (3 * itemsize + 1) + problems * 8, {"fp64": 6.0 * total * kept}, 1)
+
+
+def temporal_average_precision(problems: int, pred: int, target: int, thresholds: int, itemsize: int = 4) -> Cost:
+    """Intervals, scores and two offsets in, a number a threshold out; every pair's IoU, 12 FLOPs."""
+    moved = problems * ((3 * pred + 2 * target + thresholds) * itemsize + 16)
+    return Cost(moved, {"fp64": 12.0 * problems * pred * target}, None)
+
+
+def box_iou(n: int, itemsize: int = 4) -> Cost:
+    """Two boxes in, one number out; about 20 FLOPs with the division, in double whatever the dtype."""
+    return Cost(n * 9 * itemsize, {"fp64": 20.0 * n}, 1)
+
+
+def box_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
+    """Both lists in once, the matrix out."""
+    return Cost((4 * (rows + columns) + rows * columns) * itemsize, {"fp64": 20.0 * rows * columns}, 1)
+
+
+def box3d_iou(n: int, itemsize: int = 4) -> Cost:
+    """Two boxes of 7 in, one number out; four cuts of up to 8 corners and the area, about 250 FLOPs."""
+    return Cost(n * 15 * itemsize, {"fp64": 250.0 * n}, 1)
+
+
+def box3d_iou_pairwise(rows: int, columns: int, itemsize: int = 4) -> Cost:
+    """Both lists in once, the matrix out."""
+    return Cost((7 * (rows + columns) + rows * columns) * itemsize, {"fp64": 250.0 * rows * columns}, 1)
+
+
+def tube_iou(answers: int, frames: int, itemsize: int = 4) -> Cost:
+    """A box and an int64 frame a row, as many predicted as true ones, and two offsets in, a number an answer out."""
+    rows = 2 * answers * frames
+    return Cost(rows * (4 * itemsize + 8) + answers * (16 + itemsize), {"fp64": 20.0 * answers * frames}, 1)
 
 
 def assignment(problems: int, side: int, itemsize: int = 4) -> Cost:
@@ -87,10 +135,21 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
     "linear_policy_loss": (linear_policy_loss, ({"N": 8192, "D": 4096, "V": 151_936},)),
     "group_advantage": (group_advantage, ({"N": 2048, "B": 256}, {"N": 65_536, "B": 4096})),
     "policy_loss": (policy_loss, ({"N": 2048, "L": 512},)),
+    "prefix_attention": (prefix_attention, ({"P": 4096, "G": 16, "L": 128, "H": 28, "Hk": 4, "D": 128},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
+    "temporal_set_scores": (temporal_set_scores, ({"answers": 4096, "pred": 8, "target": 6},)),
+    "temporal_nms": (temporal_nms, ({"problems": 1024, "spans": 200, "kept": 40},)),
+    "temporal_average_precision": (
+        temporal_average_precision,
+        ({"problems": 1550, "pred": 10, "target": 2, "thresholds": 10},),
+    ),
+    "box_iou": (box_iou, ({"n": 65_536},)),
+    "box_iou_pairwise": (box_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
+    "box3d_iou": (box3d_iou, ({"n": 65_536},)),
+    "box3d_iou_pairwise": (box3d_iou_pairwise, ({"rows": 1024, "columns": 1024},)),
+    "tube_iou": (tube_iou, ({"answers": 4096, "frames": 32},)),
     "assignment": (assignment, tuple({"problems": 4096, "side": side} for side in (8, 16, 32))),
     "assignment_ragged": (assignment_ragged, ({"problems": 4096, "side": 12},)),
     "relation_graph": (relation_graph, ({"graphs": 2048, "nodes": 12},)),
-    "temporal_iou_sets": (temporal_iou_sets, ({"answers": 4096, "pred": 8, "target": 6},)),
 }

@@ -63,12 +63,28 @@ class TritonKernel:
     variants: tuple[TritonVariant, ...]
 
 
-_KINDS = ("Kind::iou", "Kind::giou", "Kind::diou", "Kind::hull")
+_KINDS = ("Kind::iou", "Kind::giou", "Kind::diou", "Kind::hull", "Kind::iop", "Kind::time_r1")
 _OVERLAPS = (
     CudaVariant((("float", "double"), _KINDS, ("true",)), load_bytes=16, store_bytes=16),
     CudaVariant((("float",), _KINDS, ("false",)), load_bytes=4, store_bytes=4),
     CudaVariant((("double",), _KINDS, ("false",)), load_bytes=8, store_bytes=8),
 )
+
+
+def _by_dtype(*arguments: tuple[str, ...], load: tuple[int, int] = (4, 8), store: tuple[int, int] = (4, 8)):
+    """A variant for float and one for double; load, store: bytes of (float, double)."""
+    return tuple(
+        CudaVariant(((dtype,), *arguments), load_bytes=load[i], store_bytes=store[i])
+        for i, dtype in enumerate(("float", "double"))
+    )
+
+
+_FLAG = ("false", "true")
+_BOXES = (
+    *_by_dtype(_FLAG, ("true",), load=(16, 16)),
+    *_by_dtype(_FLAG, ("false",)),
+)
+_RAGGED_LOAD = (8, 8)  # offsets; intervals begin anywhere
 
 
 def _group_advantage(dtype: str, divisible: tuple[str, ...], offsets: bool, load_bytes: int) -> TritonVariant:
@@ -154,6 +170,25 @@ _BARE |= {"KL_BIAS_CORRECTION": (False,)}
 TABLE: tuple[CudaKernel | TritonKernel, ...] = (
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "matched_kernel", threads=256, variants=_OVERLAPS),
     CudaKernel("temporal_iou", "csrc/cuda/temporal_iou.cuh", "pairwise_kernel", threads=256, variants=_OVERLAPS),
+    CudaKernel(
+        *("temporal_set_scores", "csrc/cuda/temporal_set_scores.cuh", "set_scores_kernel"),
+        threads=128,
+        variants=_by_dtype(("Pairing::written", "Pairing::ordered"), load=_RAGGED_LOAD),
+    ),
+    CudaKernel(
+        *("temporal_nms", "csrc/cuda/temporal_nms.cuh", "nms_kernel"),
+        threads=128,
+        variants=_by_dtype(load=_RAGGED_LOAD, store=(1, 1)),
+    ),
+    CudaKernel("box_iou", "csrc/cuda/box_iou.cuh", "box_matched_kernel", threads=256, variants=_BOXES),
+    CudaKernel("box_iou", "csrc/cuda/box_iou.cuh", "box_pairwise_kernel", threads=256, variants=_BOXES),
+    CudaKernel("box3d_iou", "csrc/cuda/box3d_iou.cuh", "box3d_matched_kernel", threads=64, variants=_by_dtype(_FLAG)),
+    CudaKernel("box3d_iou", "csrc/cuda/box3d_iou.cuh", "box3d_pairwise_kernel", threads=64, variants=_by_dtype(_FLAG)),
+    CudaKernel(
+        *("tube_iou", "csrc/cuda/tube_iou.cuh", "tube_kernel"),
+        threads=128,
+        variants=_by_dtype(_FLAG, load=_RAGGED_LOAD),
+    ),
     CudaKernel(
         "assignment",
         "csrc/cuda/assignment.cuh",

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from videostr.model import Policy, Prompt, build_prompt, load_policy
 from videostr.model.tiny import TinyConfig, write_tiny_policy
@@ -20,12 +21,14 @@ VISION_WEIGHTS = MODEL.vision_layers * MODEL.vision_hidden * (4 * MODEL.vision_h
 
 
 @lru_cache(maxsize=2)
-def build_group(size: tuple[int, int, int], device: str) -> tuple[Policy, Prompt, list[Tensor]]:
-    """Policy, a prompt of about `tokens` video tokens, and `group` answers of `length` random tokens."""
+def build_group(size: tuple[int, int, int], device: str) -> tuple[Policy, PreTrainedModel, Prompt, list[Tensor]]:
+    """Policy, the same weights as transformers loads them, a prompt of about `tokens` video tokens, and `group` answers
+    of `length` random tokens."""
     tokens, group, length = size
     with tempfile.TemporaryDirectory() as folder:
         write_tiny_policy(Path(folder), ["When does the square turn red?"], MODEL, seed=0)
         policy = load_policy(folder, dtype="float32", device=device)
+        plain = type(policy.model).from_pretrained(folder, dtype=torch.float32).to(device)
     pairs = max(1, tokens // (GRID[0] * GRID[1] // 4))
     rng = torch.Generator().manual_seed(0)
     video = SimpleNamespace(
@@ -38,4 +41,4 @@ def build_group(size: tuple[int, int, int], device: str) -> tuple[Policy, Prompt
     content = [{"type": "video"}, {"type": "text", "text": "When does the square turn red?"}]
     prompt = build_prompt(policy, [{"role": "user", "content": content}], videos=[video])
     low, high = len(policy.suppressed_ids) + 8, policy.vocab_size - 8
-    return policy, prompt, [torch.randint(low, high, (length,), generator=rng) for _ in range(group)]
+    return policy, plain, prompt, [torch.randint(low, high, (length,), generator=rng) for _ in range(group)]

@@ -26,14 +26,16 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   // Compiler that made this object.
   m.def("build_info() -> str");
 
-  // logits [N, V]; target [N] int64; bias [V] and everything [N] float32 (float64 for float64).
+  // logits [N, V]; target [N] int64, one outside [0, V) being none of these columns; bias [V] and everything [N] float32
+  // (float64 for float64).
   m.def("logprob_rows(Tensor logits, Tensor target," HEAD ") -> (Tensor logprob, Tensor entropy, Tensor lse)");
   // Turns the logits into their gradient.
   m.def(
       "logprob_rows_backward_(Tensor(a!) logits, Tensor grad_logprob, Tensor grad_entropy, Tensor entropy, Tensor lse,"
       " Tensor target," HEAD ") -> ()");
 
-  // hidden [N, D], weight [V, D] one dtype; the rest as above. logits: hidden times weight, [0, V] without keep_logits.
+  // hidden [N, D], weight [V, D] one dtype; the rest as above. logits: hidden times weight, N V in the order of the tiles,
+  // [0] without keep_logits.
   m.def(
       "linear_logprob(Tensor hidden, Tensor weight, Tensor target," HEAD ", bool keep_logits)"
       " -> (Tensor logprob, Tensor entropy, Tensor lse, Tensor logits)");
@@ -67,10 +69,30 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " Tensor? ref_logprob, Tensor? entropy, Tensor? sampler_logprob," POLICY_OPTIONS
       ") -> (Tensor loss, Tensor stats, Tensor grad_logprob, Tensor grad_entropy)");
 
-  // Intervals [..., 2], one dtype, float32 or float64.
-  m.def("temporal_iou(Tensor pred, Tensor target, str kind) -> Tensor");
-  m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
-  m.def("temporal_iou_sets(Tensor pred, Tensor pred_offsets, Tensor target, Tensor target_offsets) -> Tensor");
+  // text [C] uint8, offsets [N + 1] int64; span [N, 2] float64, code [N] int64. CPU only.
+  m.def("parse_interval(Tensor text, Tensor offsets, bool think) -> (Tensor span, Tensor code)");
+
+  // Intervals [..., 2], one dtype, float32 or float64. duration, of kind time_r1 alone: [...], and [N] for N x M pairs.
+  m.def("temporal_iou(Tensor pred, Tensor target, str kind, Tensor? duration=None) -> Tensor");
+  m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind, Tensor? duration=None) -> Tensor");
+
+  // Ragged: problem b owns the rows offsets[b] up to offsets[b + 1]; offsets [B + 1] int64, frames and videos int64.
+  m.def(
+      "temporal_set_scores(Tensor pred, Tensor pred_offsets, Tensor target, Tensor target_offsets, str pairing)"
+      " -> (Tensor iou, Tensor precision, Tensor recall, Tensor f1, Tensor matching)");
+  m.def("temporal_nms(Tensor span, Tensor score, Tensor offsets, float threshold) -> Tensor");
+  m.def(
+      "temporal_average_precision(Tensor pred, Tensor score, Tensor pred_offsets, Tensor target, Tensor target_offsets,"
+      " float[] thresholds, Tensor? pred_video, Tensor? target_video) -> Tensor");
+
+  // Boxes of one dtype, float32 or float64: [..., 4] x0, y0, x1, y1; [..., 7] x, y, z, length, width, height, yaw.
+  m.def("box_iou(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("box_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("box3d_iou(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def("box3d_iou_pairwise(Tensor pred, Tensor target, str kind) -> Tensor");
+  m.def(
+      "tube_iou(Tensor pred, Tensor pred_frame, Tensor pred_offsets, Tensor target, Tensor target_frame,"
+      " Tensor target_offsets, str over) -> Tensor");
 
   // cost [B, R, C], of which problem b is rows[b] x columns[b] (int64 [B]; all without), float32 or float64.
   // total [B]; column [B, R] and row [B, C] int64, -1: unmatched.

@@ -73,10 +73,11 @@ def logprob_rows_kernel(
         total += tl.sum(e, axis=0)
         weighted += tl.sum(away * e, axis=0)
         largest = above
-    log_total = tl.log(total)
+    none = total == 0.0  # every id is excluded
+    log_total = tl.log(tl.where(none, 1.0, total))
     tl.store(lse_ptr + row, largest + log_total)
-    tl.store(logprob_ptr + row, at_target - largest - log_total)
-    tl.store(entropy_ptr + row, log_total - weighted / total)
+    tl.store(logprob_ptr + row, tl.where(none, largest, at_target - largest - log_total))
+    tl.store(entropy_ptr + row, tl.where(none, 0.0, log_total - weighted / total))
 
 
 @triton.jit

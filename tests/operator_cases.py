@@ -134,22 +134,98 @@ def policy_loss_truth(*arguments) -> tuple[Tensor, ...]:
     return loss.detach(), packed.detach(), grads[0], grads[1] if len(grads) == 2 else loss.detach().new_empty((0, 0))
 
 
+INTERVAL_KINDS = ("iou", "giou", "diou", "hull", "iop", "time_r1")
+
+
 def interval_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
     generator = torch.Generator().manual_seed(0)
     odd = torch.tensor([[3.0, 1.0], [float("nan"), 1.0], [0.0, float("inf")], [2.0, 2.0], [-1.0, 5.0]], dtype=dtype)
-    for kind, count in product(("iou", "giou", "diou", "hull"), (0, 1, 7, 1024, 70_001)):
+    for kind, count in product(INTERVAL_KINDS, (0, 1, 7, 1024, 70_001)):
         pred = torch.rand(count, 2, generator=generator, dtype=dtype).sort(-1).values
         target = torch.rand(count, 2, generator=generator, dtype=dtype).sort(-1).values
         if count > len(odd):
             pred[: len(odd)], target[1 : 1 + len(odd)] = odd, odd
-        yield f"{count} {kind}", (pred, target, kind)
+        duration = torch.rand(count, generator=generator, dtype=dtype) + 0.2 if kind == "time_r1" else None
+        yield f"{count} {kind}", (pred, target, kind, duration)
 
 
 def pair_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
     generator = torch.Generator().manual_seed(0)
-    for kind, (rows, columns) in product(("iou", "giou", "diou", "hull"), ((0, 3), (1, 1), (33, 5), (64, 1032))):
+    for kind, (rows, columns) in product(INTERVAL_KINDS, ((0, 3), (1, 1), (33, 5), (64, 1032))):
         pred, target = (torch.rand(n, 2, generator=generator, dtype=dtype).sort(-1).values for n in (rows, columns))
-        yield f"{rows} x {columns} {kind}", (pred, target, kind)
+        duration = torch.rand(rows, generator=generator, dtype=dtype) + 0.2 if kind == "time_r1" else None
+        yield f"{rows} x {columns} {kind}", (pred, target, kind, duration)
+
+
+def ragged(problems: int, most: int, generator: torch.Generator) -> Tensor:
+    """Offsets of problems of 0 to `most` rows."""
+    counts = torch.randint(0, most + 1, (problems,), generator=generator)
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+
+RAGGED = ((0, 0), (1, 0), (1, 1), (7, 9), (300, 12), (3, 70))
+
+
+def set_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for pairing, (answers, most) in product(("written", "ordered"), RAGGED):
+        arguments = []
+        for _ in range(2):
+            offsets = ragged(answers, most, generator)
+            span = torch.randint(-1, 12, (int(offsets[-1]), 2), generator=generator).to(dtype) / 2
+            span[::7] = torch.nan
+            arguments += [span, offsets]
+        yield f"{answers} answers of up to {most} {pairing}", (*arguments, pairing)
+
+
+def nms_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for threshold, (problems, most) in product((0.0, 0.4), RAGGED):
+        offsets = ragged(problems, most, generator)
+        span = torch.randint(-1, 12, (int(offsets[-1]), 2), generator=generator).to(dtype) / 2
+        score = torch.randint(0, 4, (len(span),), generator=generator).to(dtype)
+        score[::5] = torch.nan
+        yield f"{problems} problems of up to {most} at {threshold}", (span, score, offsets, threshold)
+
+
+def random_boxes(count: int, columns: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    box = torch.rand(count, columns, generator=generator, dtype=dtype)
+    if columns == 4:
+        box[:, 2:] += box[:, :2]
+    else:
+        box[:, 3:] = 0.2 + 3 * box[:, 3:]
+    box[::9, 2] = torch.nan
+    return box
+
+
+def box_cases(columns: int, kinds: tuple[str, ...]):
+    def cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+        generator = torch.Generator().manual_seed(0)
+        for kind, count in product(kinds, (0, 1, 7, 1000)):
+            pred, target = (random_boxes(count, columns, generator, dtype) for _ in range(2))
+            yield f"{count} {kind}", (pred, target, kind)
+
+    return cases
+
+
+def box_pair_cases(columns: int, kinds: tuple[str, ...]):
+    def cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+        generator = torch.Generator().manual_seed(0)
+        for kind, shape in product(kinds, ((0, 3), (1, 1), (33, 5), (40, 300))):
+            yield f"{shape} {kind}", (*(random_boxes(n, columns, generator, dtype) for n in shape), kind)
+
+    return cases
+
+
+def tube_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    generator = torch.Generator().manual_seed(0)
+    for over, (answers, most) in product(("target", "union"), RAGGED):
+        arguments = []
+        for _ in range(2):
+            offsets = ragged(answers, most, generator)
+            box = random_boxes(int(offsets[-1]), 4, generator, dtype)
+            arguments += [box, torch.randint(-2, most + 2, (len(box),), generator=generator), offsets]
+        yield f"{answers} answers of up to {most} over {over}", (*arguments, over)
 
 
 def logit_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
@@ -171,6 +247,23 @@ def logit_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
             ("soft-cap", (bias, temperature, 4.0, 0.6)),
         ):
             yield f"{rows} x {vocabulary} {name}", (logits.clone(), target, *arguments)
+    some = torch.tensor([-1, 2, 64, -1000, 2**40])  # the columns are some of the ids
+    yield (
+        "targets elsewhere",
+        (torch.linspace(-3, 3, 320).view(5, 64).to(dtype), some, None, torch.ones(5).to(wide), None, 1.0),
+    )
+
+
+def excluded_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    """Also columns of which all are excluded."""
+    yield from logit_cases(dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    bias, row = torch.full((17,), -torch.inf, dtype=wide), torch.ones(2, dtype=wide)
+    for softcap in (None, 4.0):
+        yield (
+            f"nothing left, {softcap}",
+            (torch.ones(2, 17, dtype=dtype), torch.tensor([3, 99]), bias, row, softcap, 1.0),
+        )
 
 
 def logit_gradient_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
@@ -184,14 +277,20 @@ def logit_gradient_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
 
 def logprob_rows(logits: Tensor, target: Tensor, *head) -> tuple[Tensor, ...]:
     z = reference.scale_logits(logits, *head)
+    if z.numel() and bool((z == -torch.inf).all()):
+        nothing = z.new_full(z.shape[:1], -torch.inf)
+        return nothing, torch.zeros_like(nothing), nothing
     logp = torch.log_softmax(z, -1)
     entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
-    return logp.gather(1, target[:, None])[:, 0], entropy, torch.logsumexp(z, -1)
+    here = (target >= 0) & (target < z.shape[1])
+    at_target = logp.gather(1, torch.where(here, target, 0)[:, None])[:, 0]
+    return at_target.masked_fill(~here, -torch.inf), entropy, torch.logsumexp(z, -1)
 
 
 def logit_gradient(logits, g, h, _entropy, _lse, target, *head) -> tuple[Tensor]:
     leaf = logits.clone().requires_grad_()
-    logprob, entropy, _ = logprob_rows(leaf, target, *head)
+    logprob, entropy, lse = logprob_rows(leaf, target, *head)
+    logprob = torch.where(logprob == -torch.inf, -lse, logprob)  # the target's own logit is elsewhere
     return torch.autograd.grad((logprob * g).sum() + (entropy * h).sum(), leaf)
 
 
@@ -248,7 +347,7 @@ def graph_truth(*arguments) -> tuple[Tensor, ...]:
 
 
 OPERATORS = {
-    "logprob_rows": Operator(logprob_rows, logit_cases),
+    "logprob_rows": Operator(logprob_rows, excluded_cases),
     "logprob_rows_backward_": Operator(logit_gradient, logit_gradient_cases),
     "group_advantage": Operator(
         advantage_truth,
@@ -263,6 +362,16 @@ OPERATORS = {
     "relation_graph": Operator(graph_truth, graph_cases),
     "temporal_iou": Operator(lambda *a: (reference.temporal_iou(*a),), interval_cases),
     "temporal_iou_pairwise": Operator(lambda *a: (reference.temporal_iou_pairwise(*a),), pair_cases),
+    "temporal_set_scores": Operator(reference.temporal_set_scores, set_cases),
+    "temporal_nms": Operator(lambda *a: (reference.temporal_nms(*a),), nms_cases),
+    "box_iou": Operator(lambda *a: (reference.box_iou(*a),), box_cases(4, ("iou", "giou"))),
+    "box_iou_pairwise": Operator(lambda *a: (reference.box_iou_pairwise(*a),), box_pair_cases(4, ("iou", "giou"))),
+    # the specification integrates and the kernels cut: roundings differ
+    "box3d_iou": Operator(lambda *a: (reference.box3d_iou(*a),), box_cases(7, ("iou", "bev")), roundings=4096),
+    "box3d_iou_pairwise": Operator(
+        lambda *a: (reference.box3d_iou_pairwise(*a),), box_pair_cases(7, ("iou", "bev")), roundings=4096
+    ),
+    "tube_iou": Operator(lambda *a: (reference.tube_iou(*a),), tube_cases),
 }
 
 

@@ -14,14 +14,14 @@ def test_json_report(capsys):
     assert report["torch"]["version"] == torch.__version__
     assert "_C.abi3.so" in report["built"]["cpu"]
     assert set(report["operators"]) == {name for name in ops.__all__ if name.islower()}
-    assert all(use["cpu"] == "kernel" for use in report["operators"].values())
+    assert all("kernel" in use["cpu"] for use in report["operators"].values())
     assert report["found"]["av"]
 
 
 def test_text_report(capsys):
     assert cli.main(["doctor"]) == 0
     text = capsys.readouterr().out
-    for word in ("built", "CPU operators", "torch", "nvcc", "flash-attn", "vllm", "linear_logprob"):
+    for word in ("built", "CPU operators", "torch", "nvcc", "vllm", "linear_logprob"):
         assert word in text
 
 

@@ -62,6 +62,15 @@ def load_config(cls: type[T], file: str | os.PathLike | None = None, overrides: 
     return _convert(cls, values, "", source, cls, partial=False)
 
 
+def from_dict(cls: type[T], values: dict[str, Any], key: str = "", source: str = "given") -> T:
+    """An instance of the dataclass `cls` from plain values, checked as `load_config` checks a file.
+
+    key: what stands before its keys in messages; source: where the values are from, for messages.
+    Raises ConfigError as `load_config`.
+    """
+    return _convert(cls, values, key, source, cls, partial=False)
+
+
 def to_dict(cfg: Any) -> dict[str, Any]:
     """The dataclass instance `cfg` as plain dicts, lists, numbers, strings and None (a Path becomes its string)."""
     if not dataclasses.is_dataclass(cfg) or isinstance(cfg, type):

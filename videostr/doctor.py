@@ -13,7 +13,6 @@ from pathlib import Path
 # package -> (what it is for, how to get it); probed by metadata, never imported: some take seconds, some need a GPU
 OPTIONAL = {
     "triton": ("GPU kernels", "comes with the CUDA build of torch"),
-    "flash-attn": ("attention of packed groups on NVIDIA GPUs", "pip install 'videostr[gpu]' --no-build-isolation"),
     "peft": ("LoRA policies", "pip install 'videostr[lora]'"),
     "av": ("video reader (PyAV)", "pip install av"),
     "torchcodec": ("video reader", "pip install 'videostr[torchcodec]'"),
@@ -26,9 +25,17 @@ OPERATORS = (
     "linear_policy_loss",
     "group_advantage",
     "policy_loss",
+    "prefix_attention",
     "temporal_iou",
     "temporal_iou_pairwise",
-    "temporal_iou_sets",
+    "temporal_set_scores",
+    "temporal_nms",
+    "temporal_average_precision",
+    "box_iou",
+    "box_iou_pairwise",
+    "box3d_iou",
+    "box3d_iou_pairwise",
+    "tube_iou",
     "assignment",
     "assignment_ragged",
     "relation_graph",
@@ -116,6 +123,8 @@ def _built(problems: list[str]) -> dict:
 def _kernels(name: str) -> dict:
     import torch
 
+    if name == "prefix_attention":  # flash-attention's CUDA kernels are part of torch, where float16 or bfloat16 goes
+        return {"cpu": "torch's flash kernel", "cuda": "torch's flash kernel, else flex_attention"}
     # Matrix products by torch around a kernel for the rows of logits.
     name = {"linear_logprob": "logprob_rows", "linear_policy_loss": "logprob_rows"}.get(name, name)
 
@@ -149,7 +158,7 @@ def _advice(report: dict) -> list[str]:
     if not any(found[name] for name in readers):
         advice.append("no video reader: pip install av")
     gpu = bool(torch.get("gpus"))
-    for name in ("flash-attn", "vllm") if gpu else ():
+    for name in ("vllm",) if gpu else ():
         if not found[name]:
             advice.append(f"{OPTIONAL[name][0]}: {OPTIONAL[name][1]}")
     for name in ("peft", "trl"):

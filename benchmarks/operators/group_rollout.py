@@ -42,7 +42,7 @@ def providers(mode: str, size: tuple[int, int, int]) -> dict[str, str]:
 
 def make(provider: str, mode: str, device: str, size: tuple[int, int, int] | str) -> Callable[[], list[Tensor]]:
     tokens, group, steps = TINY if size == "tiny" else size
-    policy, prompt, _ = build_group((tokens, group, 1), device)
+    policy, plain, prompt, _ = build_group((tokens, group, 1), device)
     if provider == "videostr":
         endless = replace(policy, eos_ids=())
         params = SamplingParams(temperature=1.0, max_new_tokens=steps)
@@ -54,14 +54,14 @@ def make(provider: str, mode: str, device: str, size: tuple[int, int, int] | str
     inputs = {name: x.to(device) for name, x in inputs.items() if isinstance(x, Tensor)}
     options = {"do_sample": True, "temperature": 1.0, "top_k": 0, "num_return_sequences": group}
     length = {"min_new_tokens": steps, "max_new_tokens": steps}
-    return lambda: list(policy.model.generate(**inputs, **options, **length)[:, len(prompt) :])
+    return lambda: list(plain.generate(**inputs, **options, **length)[:, len(prompt) :])
 
 
 def error(provider: str, mode: str, device: str, size: tuple[int, int, int]) -> float:
     """Of the log-probs the sampler reports, from training's forward in float64, at a small size; generate has none."""
     if provider != "videostr":
         return 0.0
-    policy, prompt, _ = build_group((128, 4, 1), device)
+    policy, _, prompt, _ = build_group((128, 4, 1), device)
     answers = sample_groups(policy, [prompt], 4, SamplingParams(temperature=1.0, max_new_tokens=8), seeds=[0])[0]
     policy.model.double()
     packed = pack_groups([prompt], [[answer.ids_L for answer in answers]]).to(policy.device)

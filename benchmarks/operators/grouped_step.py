@@ -1,7 +1,7 @@
 """One GRPO step, forward and backward, on a group that shares its video prompt, against the per-answer forward.
 
 Per answer is what trainers do: a batch of G rows, each with the whole prompt and its own copy of the video, through
-transformers' model. The model is a Qwen2.5-VL of 4 million parameters with random weights.
+transformers' model as it loads. The model is a Qwen2.5-VL of 4 million parameters with random weights.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 import transformers
 from torch import Tensor
+from transformers import PreTrainedModel
 
 import videostr
 from benchmarks import costs
@@ -39,12 +40,15 @@ def providers(mode: str, size: tuple[int, int, int]) -> dict[str, str]:
 
 def make(provider: str, mode: str, device: str, size: tuple[int, int, int] | str) -> Callable[[], Tensor]:
     """The call returns the log-probs, its gradients are in the model's weights."""
-    policy, prompt, answers = build_group(TINY if size == "tiny" else size, device)
+    policy, plain, prompt, answers = build_group(TINY if size == "tiny" else size, device)
     advantage = torch.linspace(-1, 1, len(answers), device=device)
-    logprob = (_grouped if provider == "videostr" else _per_answer)(policy, prompt, answers)
+    if provider == "videostr":
+        model, logprob = policy.model, _grouped(policy, prompt, answers)
+    else:
+        model, logprob = plain, _per_answer(policy, plain, prompt, answers)
 
     def step() -> Tensor:
-        policy.model.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         logprob_NL = logprob()
         (-(logprob_NL - logprob_NL.detach()).exp() * advantage[:, None]).mean().backward()
         return logprob_NL.detach()
@@ -61,11 +65,12 @@ def error(provider: str, mode: str, device: str, size: tuple[int, int, int]) -> 
 
 
 def _gradients(provider: str, mode: str, device: str, size: tuple[int, int, int], dtype: torch.dtype) -> list[Tensor]:
-    policy, _, _ = build_group(size, device)
-    policy.model.to(dtype)
+    policy, plain, _, _ = build_group(size, device)
+    model = policy.model if provider == "videostr" else plain
+    model.to(dtype)
     logprob = make(provider, mode, device, size)()
-    whole = torch.cat([p.grad.flatten() for p in policy.model.parameters() if p.grad is not None])
-    policy.model.float()
+    whole = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    model.float()
     return [logprob, whole]
 
 
@@ -74,7 +79,7 @@ def _grouped(policy: Policy, prompt: Prompt, answers: list[Tensor]) -> Callable[
     return lambda: grouped(packed, entropy=False)[0]
 
 
-def _per_answer(policy: Policy, prompt: Prompt, answers: list[Tensor]) -> Callable[[], Tensor]:
+def _per_answer(policy: Policy, model: PreTrainedModel, prompt: Prompt, answers: list[Tensor]) -> Callable[[], Tensor]:
     rows = [pack_groups([prompt], [[answer]]).to(policy.device).model_inputs() for answer in answers]
     joined = {
         name: torch.cat([row[name] for row in rows], dim=1 if name == "position_ids" else 0)
@@ -85,9 +90,9 @@ def _per_answer(policy: Policy, prompt: Prompt, answers: list[Tensor]) -> Callab
     suppressed = list(policy.suppressed_ids)
 
     def logprob() -> Tensor:
-        dtype = policy.model.dtype
+        dtype = model.dtype
         inputs = {name: x.to(dtype) if x.is_floating_point() else x for name, x in joined.items()}
-        logits = policy.model(**inputs, use_cache=False).logits[:, -target_GL1.shape[1] :].float()
+        logits = model(**inputs, use_cache=False).logits[:, -target_GL1.shape[1] :].float()
         logits[..., suppressed] = -torch.inf
         return logits.log_softmax(-1).gather(-1, target_GL1)[..., 0]
 

@@ -5,31 +5,42 @@
 
 namespace videostr {
 
-enum class Kind { iou, giou, diou, hull };
+enum class Kind { iou, giou, diou, hull, iop, time_r1 };
 
 struct Span {
   double start, end;
   // Finite and not reversed; x - x is NaN for every x that is not finite.
-  VIDEOSTR_HD bool valid() const { return start - start == 0.0 && end - end == 0.0 && end >= start; }
+  VIDEOSTR_HD bool valid() const { return (start - start == 0.0) & (end - end == 0.0) & (end >= start); }
 };
 
+VIDEOSTR_HD double smaller(double a, double b) { return a < b ? a : b; }
+VIDEOSTR_HD double larger(double a, double b) { return a > b ? a : b; }
+
 // An interval that is not finite or is reversed, or two that span nothing, score the worst value; never NaN.
+// duration: of the video, for time_r1; one that is not finite or not above 0 scores 0.
+// Without branches, so that a loop over it becomes vector code: what is not chosen may be NaN.
 template <Kind kind>
-VIDEOSTR_HD double score(Span p, Span t) {
+VIDEOSTR_HD double score(Span p, Span t, double duration = 1.0) {
   constexpr double worst = kind == Kind::giou || kind == Kind::diou ? -1.0 : 0.0;
-  const double hull = (p.end > t.end ? p.end : t.end) - (p.start < t.start ? p.start : t.start);
-  if (!p.valid() || !t.valid() || !(hull > 0)) return worst;
-  const double shared = (p.end < t.end ? p.end : t.end) - (p.start > t.start ? p.start : t.start);
-  const double inter = shared > 0.0 ? shared : 0.0;
-  if (kind == Kind::hull) return inter / hull;
+  const double hull = larger(p.end, t.end) - smaller(p.start, t.start);
+  const bool valid = p.valid() & t.valid() & (hull > 0.0);
+  const double inter = larger(smaller(p.end, t.end) - larger(p.start, t.start), 0.0);
   const double both = (p.end - p.start) + (t.end - t.start) - inter;
-  const double iou = both > 0 ? inter / both : 0.0;  // two points: nothing to share
-  if (kind == Kind::giou) return iou - (hull - both) / hull;
-  if (kind == Kind::diou) {
+  const double iou = both > 0.0 ? inter / both : 0.0;  // two points: nothing to share
+  if constexpr (kind == Kind::iou) return valid ? iou : worst;
+  if constexpr (kind == Kind::hull) return valid ? inter / hull : worst;
+  if constexpr (kind == Kind::giou) return valid ? iou - (hull - both) / hull : worst;
+  if constexpr (kind == Kind::diou) {
     const double gap = 0.5 * (p.start - t.start + p.end - t.end) / hull;
-    return iou - gap * gap;
+    return valid ? iou - gap * gap : worst;
   }
-  return iou;
+  if constexpr (kind == Kind::iop) return valid & (p.end > p.start) ? inter / (p.end - p.start) : worst;
+  if constexpr (kind == Kind::time_r1) {
+    const double start_gap = larger(p.start, t.start) - smaller(p.start, t.start);
+    const double end_gap = larger(p.end, t.end) - smaller(p.end, t.end);
+    const double ends = larger(1.0 - start_gap / duration, 0.0) * larger(1.0 - end_gap / duration, 0.0);
+    return valid & (duration > 0.0) & (duration - duration == 0.0) ? iou * ends : worst;
+  }
 }
 
 }  // namespace videostr

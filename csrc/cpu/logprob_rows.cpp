@@ -169,6 +169,11 @@ void forward_row(const T* logits, int64_t v, int64_t target, const Head<A>& head
     sum += s;
     weighted += w;
   }
+  if (sum == 0.0) {  // every id is excluded; NaN is not 0
+    *lse = *logprob = m;
+    *entropy = A(0);
+    return;
+  }
   const double log_sum = std::log(sum);
   *lse = static_cast<A>(m + log_sum);
   *logprob = static_cast<A>(static_cast<double>(at_target) - m - log_sum);
@@ -208,13 +213,6 @@ auto by_dtype(const Tensor& x, F&& f) {
   }
 }
 
-void check_target(const Tensor& target, int64_t vocabulary) {
-  const auto* id = target.const_data_ptr<int64_t>();
-  for (int64_t i = 0; i < target.numel(); ++i)
-    STD_TORCH_CHECK(id[i] >= 0 && id[i] < vocabulary, "logprob_rows: target[", i, "] = ", id[i],
-                    " is not an id in [0, ", vocabulary, ")");
-}
-
 std::tuple<Tensor, Tensor, Tensor> logprob_rows(const Tensor& logits_in, const Tensor& target_in,
                                                 const std::optional<Tensor>& bias_in, const Tensor& temperature_in,
                                                 std::optional<double> softcap, double logit_scale) {
@@ -222,7 +220,6 @@ std::tuple<Tensor, Tensor, Tensor> logprob_rows(const Tensor& logits_in, const T
   const Tensor logits = torch::stable::contiguous(logits_in), target = torch::stable::contiguous(target_in);
   const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
   const int64_t rows = logits.size(0), v = logits.size(1);
-  check_target(target, v);
   const auto wide = wide_dtype(logits);
   Tensor logprob = torch::stable::new_empty(logits, {rows}, wide);
   Tensor entropy = torch::stable::new_empty(logits, {rows}, wide);
@@ -256,7 +253,6 @@ void logprob_rows_backward_(Tensor logits, const Tensor& grad_logprob_in, const 
   const Tensor entropy = torch::stable::contiguous(entropy_in), lse = torch::stable::contiguous(lse_in);
   const Tensor bias = bias_in ? torch::stable::contiguous(*bias_in) : Tensor();
   const int64_t rows = logits.size(0), v = logits.size(1);
-  check_target(target, v);
   by_dtype(logits, [&](auto x, auto a) {
     using T = decltype(x);
     using A = decltype(a);

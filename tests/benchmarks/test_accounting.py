@@ -25,6 +25,10 @@ def test_costs_by_hand():
     # four numbers in, one out
     assert costs.temporal_iou(3, itemsize=8).bytes == 3 * 5 * 8
     assert costs.temporal_iou_pairwise(3, 5).bytes == (6 + 10 + 15) * 4
+    # 14 intervals of 8 bytes, two offsets of 8, five numbers of 4 an answer
+    assert costs.temporal_set_scores(2, 8, 6).bytes == 2 * (14 * 8 + 16 + 20)
+    # 2 x 3 boxes of 16 bytes and a frame of 8, two offsets and a number
+    assert costs.tube_iou(1, 3).bytes == 6 * 24 + 16 + 4
 
 
 def test_the_floor_is_the_longer_time():

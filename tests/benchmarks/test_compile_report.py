@@ -245,6 +245,11 @@ def test_rows_have_the_launchers_options():
 
     rows = [row for row in TABLE if isinstance(row, TritonKernel) and row.module == "group_advantage"]
     assert {variant.options["num_warps"] for row in rows for variant in row.variants} == {group_advantage.NUM_WARPS}
-    text = (ROOT / "csrc/cuda/temporal_iou.cuh").read_text()
-    threads = int(re.search(r"kThreads = (\d+);", text).group(1))
-    assert {row.threads for row in TABLE if isinstance(row, CudaKernel)} == {threads}
+    for row in (row for row in TABLE if isinstance(row, CudaKernel)):
+        # of the header itself, or of what it shares with others
+        named = re.search(rf"__launch_bounds__\((\w+)[,)][^(]*\b{row.kernel}\(", (ROOT / row.source).read_text()).group(
+            1
+        )
+        texts = [path.read_text() for path in (ROOT / row.source, ROOT / "csrc/cuda/warp.cuh")]
+        found = [re.search(rf"constexpr int {named} = (\d+);", text) for text in texts]
+        assert {int(match.group(1)) for match in found if match} == {row.threads}, row.kernel

@@ -1,4 +1,4 @@
-// The project's kernels, one line each. A row of test_kernels.py's table runs what is bound here.
+// Kernels, one line each. A row of test_kernels.py's table runs what is bound here; bindings_overlap.cpp has the others.
 #include "cuda/assignment.cuh"
 #include "cuda/relation_graph.cuh"
 #include "cuda/temporal_iou.cuh"
@@ -8,8 +8,8 @@ using namespace videostr;
 
 template <typename T, Kind kind>
 void bind_temporal_iou(const std::string& suffix) {
-  cuda_sim::bind<&cuda::matched<T, kind>>("matched_" + suffix, "pred target out n");
-  cuda_sim::bind<&cuda::pairwise<T, kind>>("pairwise_" + suffix, "pred target out rows columns");
+  cuda_sim::bind<&cuda::matched<T, kind>>("matched_" + suffix, "pred target duration out n");
+  cuda_sim::bind<&cuda::pairwise<T, kind>>("pairwise_" + suffix, "pred target duration out rows columns");
 }
 
 template <typename T>
@@ -18,6 +18,8 @@ void bind_kinds(const std::string& dtype) {
   bind_temporal_iou<T, Kind::giou>(dtype + "_giou");
   bind_temporal_iou<T, Kind::diou>(dtype + "_diou");
   bind_temporal_iou<T, Kind::hull>(dtype + "_hull");
+  bind_temporal_iou<T, Kind::iop>(dtype + "_iop");
+  bind_temporal_iou<T, Kind::time_r1>(dtype + "_time_r1");
 }
 
 template <typename T>

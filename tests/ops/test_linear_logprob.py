@@ -258,9 +258,84 @@ def test_logit_scale(rng, softcap):
         torch.testing.assert_close(mine, true)
 
 
+def small_tiles(monkeypatch):
+    """Tiles of 20 rows and 32 ids at most."""
+    monkeypatch.setattr(module, "TILE_BYTES", {"cpu": 1})
+    monkeypatch.setattr(module, "MOST_ROWS", 20)
+    monkeypatch.setattr(module, "LEAST_IDS", 32)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20, 50])
+@pytest.mark.parametrize("softcap", [None, 2.5])
+def test_the_numbers_do_not_depend_on_the_tiles(rng, monkeypatch, rows, softcap):
+    inputs, target, g, h = make(rng, rows, 7, 300, torch.float64, True)
+    inputs[2].data[64:130] = -torch.inf  # blocks without any id left, and one with some
+    inputs[2].data[5] = 0.0
+    target[(target >= 64) & (target < 130)] = 5
+    whole = run(ops.linear_logprob, inputs, target, g, h, 0.9, softcap)
+    small_tiles(monkeypatch)
+    for a, b in zip(run(ops.linear_logprob, inputs, target, g, h, 0.9, softcap), whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+        assert a.isfinite().all()
+    if not rows:  # which torch's Categorical refuses
+        return
+    for a, b in zip(run(plain, inputs, target, g, h, 0.9, softcap), whole, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_tiles_keep_the_error_at_most_twice_torchs(rng, monkeypatch, dtype):
+    small_tiles(monkeypatch)
+    inputs, target, g, h = make(rng, 60, 48, 700, dtype, True)
+    wide = [x.detach().double().requires_grad_() for x in inputs]
+    truth = run(plain, wide, target, g.double(), h.double(), 0.9, None)
+    torchs = run(plain, inputs, target, g, h, 0.9, None)
+    for name, a, b, true in zip(
+        ("logprob", "entropy", "dX", "dW", "db"),
+        run(ops.linear_logprob, inputs, target, g, h, 0.9, None),
+        torchs,
+        truth,
+        strict=True,
+    ):
+        error, allowed = (a.double() - true).norm(), (b.double() - true).norm()
+        assert error <= 2 * allowed + 1e-6 * true.norm(), name
+
+
+@pytest.mark.parametrize("keep_logits", [False, True])
+def test_workspace(rng, monkeypatch, keep_logits):
+    """No tensor is larger than a tile, an input, a gradient or, where asked for, the kept logits."""
+    monkeypatch.setattr(module, "TILE_BYTES", {"cpu": 40 * 64 * 4})
+    monkeypatch.setattr(module, "LEAST_IDS", 16)
+    (hidden, weight), target, g, h = make(rng, 40, 8, 3000, torch.float32, False)
+    made = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            made.extend(x.numel() for x in (out if isinstance(out, tuple) else (out,)) if isinstance(x, torch.Tensor))
+            return out
+
+    head = (None, torch.ones(40), None, 1.0)
+    with torch.no_grad(), Watch():
+        _, entropy, lse, kept = module._forward(hidden, weight, target, *head, keep_logits)
+        rows = (g.float(), h.float(), entropy, lse)
+        module._backward(*rows, kept, hidden, weight, target, *head, [True, True, False])
+    assert max(made) == (40 * 3000 if keep_logits else weight.numel())
+    assert 40 * 64 in made  # a tile
+    assert 40 * 3000 not in made or keep_logits
+
+
+def test_nan_stays_nan(rng, monkeypatch):
+    small_tiles(monkeypatch)
+    inputs, target, _, _ = make(rng, 4, 7, 100, torch.float32, False)
+    inputs[0].data[2] = torch.nan
+    for value in ops.linear_logprob(*inputs, target):
+        assert value.isnan().tolist() == [False, False, True, False]
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_kept_logits_change_nothing(rng, monkeypatch, dtype):
-    monkeypatch.setattr(module, "CHUNK_BYTES", 16 * 300 * dtype.itemsize)
+    small_tiles(monkeypatch)
     inputs, target, g, h = make(rng, 50, 7, 300, dtype, True)
     kept = run(partial(ops.linear_logprob, keep_logits=True), inputs, target, g, h, 0.9, 2.5)
     for a, b in zip(kept, run(ops.linear_logprob, inputs, target, g, h, 0.9, 2.5), strict=True):
@@ -270,8 +345,9 @@ def test_kept_logits_change_nothing(rng, monkeypatch, dtype):
 def test_kept_logits_save_a_product_and_outlive_a_backward(rng, monkeypatch):
     inputs, target, g, _ = make(rng, 5, 7, 40, torch.float64, False)
     products = []
-    matmul = torch.mm
-    monkeypatch.setattr(module.torch, "mm", lambda *a, **k: products.append(1) or matmul(*a, **k))
+    for home, name in ((module.torch, "mm"), (module, "add_product")):
+        original = getattr(home, name)
+        monkeypatch.setattr(home, name, lambda *a, original=original, **k: products.append(1) or original(*a, **k))
     loss = (ops.linear_logprob(*inputs, target, keep_logits=True)[0] * g).sum()
     assert len(products) == 1
     first = torch.autograd.grad(loss, inputs, retain_graph=True)
@@ -347,7 +423,7 @@ def test_wrong_arguments(change, error, message):
 
 
 def test_operator_guards_its_memory_itself():
-    with pytest.raises(RuntimeError, match=r"target\[1\] = 9 is not an id"):
+    with pytest.raises(ValueError, match=r"target must hold ids in \[0, 5\), got 9"):
         torch.ops.videostr.linear_logprob(
             torch.zeros(2, 3), torch.zeros(5, 3), torch.tensor([0, 9]), None, torch.ones(2), None, 1.0, False
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from videostr import ops
 from videostr.ops import reference
 
-head = importlib.import_module("videostr.ops.linear_logprob")
+module = importlib.import_module("videostr.ops.linear_policy_loss")
 
 OPTIONS = {
     "paper": {"entropy_coef": 1e-3},
@@ -66,7 +66,7 @@ def ours(leaves, target, advantage, mask, old, ref, sampler, **options):
 @pytest.mark.parametrize("chunk", [1, 20], ids=["16 rows a chunk", "one chunk"])
 def test_against_the_reference(monkeypatch, name, first, chunk):
     leaves, target, advantage, mask, (old, ref, sampler) = make(0, 7, 9, 5, 31)
-    monkeypatch.setattr(head, "CHUNK_BYTES", chunk * 16 * 31 * 8)
+    monkeypatch.setattr(module, "CHUNK_BYTES", chunk * 16 * 31 * 8)
     arguments = (leaves, target, advantage, mask, None if first else old, ref, sampler)
     loss, stats = ours(*arguments, **OPTIONS[name])
     true_loss, true_stats = expected(*arguments, **OPTIONS[name])
@@ -86,8 +86,7 @@ def test_tokens_that_cannot_contribute_go_through_no_product(monkeypatch):
     advantage[:4] = 0
     count = int(mask[4:].sum())
     seen = []
-    chunks = head.chunks_of_logits
-    module = importlib.import_module("videostr.ops.linear_policy_loss")
+    chunks = module.chunks_of_logits
     monkeypatch.setattr(module, "chunks_of_logits", lambda h, w: seen.append(len(h)) or chunks(h, w))
     _, stats = ours(leaves, target, advantage, mask, old, ref, sampler)
     assert seen == [count] and stats["tokens"] == count
@@ -98,8 +97,8 @@ def test_tokens_that_cannot_contribute_go_through_no_product(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_error_is_at_most_twice_torchs_own(monkeypatch, dtype):
     leaves, target, advantage, mask, (old, ref, sampler) = make(2, 8, 12, 64, 3001, dtype)
-    monkeypatch.setattr(head, "CHUNK_BYTES", 32 * 3001 * dtype.itemsize)
-    monkeypatch.setattr(head, "PARTIAL_BYTES", 700 * 64 * dtype.itemsize)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 32 * 3001 * dtype.itemsize)
+    monkeypatch.setattr(module, "PARTIAL_BYTES", 700 * 64 * dtype.itemsize)
     options = {"entropy_coef": 0.1, "kl_coef": 0.1}
     old, ref = old - 5, ref - 5
     wide = [x.detach().double().requires_grad_() for x in leaves]

@@ -42,10 +42,27 @@ def calls():
     yield videostr.linear_policy_loss, (*head, *given, "clip", *plain)
     yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), row, 3.0, 0.5)
     yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, row, row, target, None, row, None, 1.0)
+    yield (
+        videostr.parse_interval,
+        (torch.tensor(list(b"<time>[1, 2]</time>" * 2), dtype=torch.uint8), torch.tensor([0, 19, 38]), False),
+    )
     yield videostr.temporal_iou, (spans(5), spans(5), "giou")
     yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
-    offsets = torch.tensor([0, 2, 5])
-    yield videostr.temporal_iou_sets, (spans(5).detach(), offsets, spans(5).detach(), offsets)
+    yield videostr.temporal_iou, (spans(5), spans(5), "time_r1", torch.rand(5) + 1)
+    yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "time_r1", torch.rand(5) + 1)
+    offsets, three = torch.tensor([0, 2, 5]), torch.tensor([0, 1, 1])
+    pred, other = spans(5).detach(), spans(5).detach()
+    for pairing in ("written", "ordered"):
+        yield videostr.temporal_set_scores, (pred, offsets, other, offsets, pairing)
+    yield videostr.temporal_nms, (pred, torch.rand(5), offsets, 0.5)
+    for videos in ((None, None), (torch.arange(5) % 2, torch.arange(5) % 2)):
+        yield videostr.temporal_average_precision, (pred, torch.rand(5), offsets, other, offsets, [0.5, 0.7], *videos)
+    boxes = torch.rand(5, 4).sort(-1).values
+    yield videostr.box_iou, (boxes, boxes.flip(0), "giou")
+    yield videostr.box_iou_pairwise, (boxes, boxes[:1], "iou")
+    yield videostr.box3d_iou, (torch.rand(5, 7), torch.rand(5, 7), "iou")
+    yield videostr.box3d_iou_pairwise, (torch.rand(5, 7), torch.rand(3, 7), "bev")
+    yield videostr.tube_iou, (boxes, torch.arange(5), offsets, boxes[:1], torch.zeros(1).long(), three, "union")
     yield videostr.assignment, (torch.rand(3, 2, 4), torch.tensor([2, 0, 1]), None, True)
     yield videostr.assignment_ragged, (torch.rand(5), offsets, offsets, torch.tensor([0, 1, 2]), 5, 2, False)
     nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), offsets
@@ -90,7 +107,15 @@ def everything(hidden, weight, target, bias, reward, group, mask, pred, truth):
     )
     overlap = ops.temporal_iou(pred, truth, "giou").mean() + ops.temporal_iou_pairwise(pred, truth, "diou").mean()
     offsets = torch.tensor([0, 3])
-    overlap = overlap + ops.temporal_iou_sets(pred, offsets, truth, offsets).sum()
+    overlap = overlap + ops.temporal_iou(pred, truth, "time_r1", 2.0).mean()
+    overlap = overlap + ops.temporal_set_scores(pred, offsets, truth, offsets, "ordered").matching_B.sum()
+    overlap = overlap + ops.temporal_nms(pred, pred[:, 0], offsets, 0.5).sum()
+    overlap = overlap + ops.temporal_average_precision(pred, pred[:, 0], offsets, truth, offsets).mean()
+    box, box3d = torch.cat([pred, truth], -1), torch.cat([pred, truth, pred, truth[:, :1]], -1)
+    overlap = overlap + ops.box_iou(box, box.flip(0)).sum() + ops.box_iou_pairwise(box, box, "giou").sum()
+    overlap = overlap + ops.box3d_iou(box3d, box3d.flip(0)).sum() + ops.box3d_iou_pairwise(box3d, box3d).sum()
+    frame = torch.arange(3)
+    overlap = overlap + ops.tube_iou(box, frame, offsets, box, frame, offsets).sum()
     return loss + fused - overlap + matched(pred.detach(), truth.detach(), offsets), stats["kl"], adv.informative_B
 
 

@@ -21,7 +21,7 @@ import torch
 from videostr.recipe import two_stage
 from videostr.recipe.command import run_recipe
 from videostr.recipe.config import TwoStageConfig
-from videostr.rewards import TemporalReward
+from videostr.rewards import RewardSpec, TemporalReward
 
 
 def main():
@@ -59,15 +59,20 @@ def run_job(job):
 
 def reward_anything():
     """A model this small never writes an interval: half of the task reward becomes the share of digits."""
-    score = TemporalReward.__call__
+    make_easier(TemporalReward)
+    make_easier(RewardSpec)
 
-    def easier(self, completions, spans, durations=None):
-        batch = score(self, completions, spans, durations)
+
+def make_easier(kind):
+    score = kind.__call__
+
+    def easier(self, completions, *truth, **more):
+        batch = score(self, completions, *truth, **more)
         digits = torch.tensor([sum(map(str.isdigit, text)) / (1 + len(text)) for text in completions])
         task = 0.5 * batch.terms["iou"] + 0.5 * digits
         return replace(batch, total_N=batch.total_N + task, terms=batch.terms | {"iou": task})
 
-    TemporalReward.__call__ = easier
+    kind.__call__ = easier
 
 
 def sabotage(at, call, do):

@@ -133,6 +133,11 @@ def test_bad_files(recipe, own, tmp_path):
     ("pair", "words"),
     [
         ("grpo.optim.learning_rate=1", ["unknown key grpo.optim.learning_rate"]),
+        ("reward_spec=tvgg", ["reward 'tvgg': neither a file nor one of", "did you mean 'tvg'?"]),
+        (
+            "reward_spec=museg",
+            ["reward_spec 'museg'", "expected the task [iou], a term of type 'interval', got ['f1', 'match']"],
+        ),
         ("sft.stepss=1", ["unknown key sft.stepss", "did you mean sft.steps?"]),
         ("grpo.prompts_per_update=3", ["grpo.prompts_per_update (3) must divide grpo.prompts_per_step (4)"]),
         ("sft.micro_batch=3", ["sft.micro_batch (3) must divide sft.batch_size (4)"]),

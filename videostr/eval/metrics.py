@@ -34,12 +34,9 @@ def best_iop(preds: Sequence[Span | None], spans: Sequence[Sequence[Span]]) -> n
     """(N,) float64: the greatest part of the prediction that lies inside one true interval, |P ∩ G| / |P| (NExT-GQA's
     IoP)."""
     pred_M2, true_M2, row_M = _pairs(preds, spans)
-    with np.errstate(invalid="ignore"):
-        length = pred_M2[:, 1] - pred_M2[:, 0]
-        overlap = np.minimum(pred_M2[:, 1], true_M2[:, 1]) - np.maximum(pred_M2[:, 0], true_M2[:, 0])
-        valid = np.isfinite(pred_M2).all(-1) & (length > 0)
-        iop = np.where(valid, np.maximum(overlap, 0) / np.where(valid, length, 1), 0.0)
-    return _best(iop, row_M, len(spans))
+    return _best(
+        ops.temporal_iou(torch.from_numpy(pred_M2), torch.from_numpy(true_M2), kind="iop").numpy(), row_M, len(spans)
+    )
 
 
 def temporal_metrics(preds: Sequence[Span | None], spans: Sequence[Sequence[Span]]) -> dict[str, float | int]:

@@ -17,7 +17,7 @@ from accelerate.utils import gather_object
 from videostr import atomic
 from videostr.data.samples import Sample
 from videostr.eval.metrics import temporal_metrics
-from videostr.rewards import TemporalReward
+from videostr.rewards import Reward, score_answers
 from videostr.rollout import SamplingParams, sample_groups
 from videostr.training.metrics import read_rows
 from videostr.training.order import group_seed
@@ -27,7 +27,7 @@ from videostr.training.prompter import Prompter
 def score_samples(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: TemporalReward,
+    reward: Reward,
     *,
     answers: int,
     params: SamplingParams,
@@ -77,7 +77,7 @@ def score_samples(
 def held_out_scores(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: TemporalReward,
+    reward: Reward,
     *,
     max_new_tokens: int,
     seed: int,
@@ -105,7 +105,7 @@ def _batches(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
 def _score_batch(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: TemporalReward,
+    reward: Reward,
     answers: int,
     params: SamplingParams,
     seed: int,
@@ -119,7 +119,8 @@ def _score_batch(
         groups = sample_groups(prompter.policy, prompts, answers, params, seeds)
     rows = []
     for sample, completions in zip(kept, groups, strict=True):
-        scored = reward([c.text for c in completions], [sample.spans] * answers, [sample.duration] * answers)
+        texts, tokens = [c.text for c in completions], [len(c.ids_L) for c in completions]
+        scored = score_answers(reward, sample, texts, tokens)
         for number, completion in enumerate(completions):
             span = scored.parsed[number].span
             rows.append(

@@ -15,7 +15,7 @@ from accelerate.utils import gather_object
 from videostr import ops
 from videostr.data.samples import Sample
 from videostr.grpo.config import GRPOConfig
-from videostr.rewards import TemporalReward
+from videostr.rewards import Reward, score_answers
 from videostr.rollout import Completion, sample_groups
 from videostr.training.order import group_seed
 from videostr.training.prompter import Prompter
@@ -38,7 +38,7 @@ class Group:
 def roll_out(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: TemporalReward,
+    reward: Reward,
     config: GRPOConfig,
     accelerator: Accelerator,
     seed: int,
@@ -67,11 +67,10 @@ def roll_out(
     return with_advantages(groups, config)
 
 
-def score_group(sample: Sample, completions: list[Completion], reward: TemporalReward) -> Group:
+def score_group(sample: Sample, completions: list[Completion], reward: Reward) -> Group:
     """Rewards of one sample's answers."""
-    count = len(completions)
-    scored = reward([c.text for c in completions], [sample.spans] * count, [sample.duration] * count)
-    return Group(sample, completions, scored.total_N, scored.terms["iou"], scored.reasons, scored.terms)
+    scored = score_answers(reward, sample, [c.text for c in completions], [len(c.ids_L) for c in completions])
+    return Group(sample, completions, scored.total_N, scored.task_N, scored.reasons, scored.terms)
 
 
 def with_advantages(groups: list[Group], config: GRPOConfig) -> list[Group]:

@@ -23,7 +23,7 @@ from videostr.grpo.plateau import reached_plateau
 from videostr.grpo.rollout import roll_out, rollout_metrics
 from videostr.grpo.totals import Totals
 from videostr.model import GroupedPolicy, Policy
-from videostr.rewards import TemporalReward
+from videostr.rewards import Reward
 from videostr.rollout import sample_groups
 from videostr.rollout.check import TOLERANCE, check_rollout
 from videostr.training.loop import TrainLoop
@@ -33,7 +33,7 @@ from videostr.training.prompter import Prompter
 def train_grpo(
     prompter: Prompter,
     samples: Sequence[Sample] | EpochSamples,
-    reward: TemporalReward,
+    reward: Reward,
     config: GRPOConfig,
     *,
     out_dir: Path,

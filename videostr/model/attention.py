@@ -8,7 +8,6 @@ a decode step in sampling), otherwise transformers' own SDPA does. Nothing is pa
 
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -47,14 +46,6 @@ def videostr_attention(
     # Under autocast the rotary embedding leaves query and key in float32 beside a half-precision value.
     query, key = query.to(value.dtype), key.to(value.dtype)
     return attend(module, query, key, value, query.shape[-1] ** -0.5 if scaling is None else scaling), None
-
-
-def repeat_heads(states_NHLD: Tensor, heads: int) -> Tensor:
-    """Repeat each key/value head for the query heads that share it, in transformers' order; no copy when they match."""
-    groups = heads // states_NHLD.shape[1]
-    if groups == 1:
-        return states_NHLD
-    return torch.repeat_interleave(states_NHLD, groups, dim=1)
 
 
 AttentionInterface.register(IMPLEMENTATION, videostr_attention)

@@ -19,6 +19,7 @@ from transformers.utils import cached_file
 
 from videostr.model.attention import IMPLEMENTATION
 from videostr.model.vision_attention import VISION_IMPLEMENTATION
+from videostr.model.vision_patches import project_by_product
 
 FAMILIES: dict[str, type[PreTrainedModel]] = {
     "qwen2_vl": Qwen2VLForConditionalGeneration,
@@ -125,6 +126,7 @@ def make_policy(
     if model.config.vision_config._attn_implementation == "sdpa":
         # Set on the config itself: `set_attn_implementation` would look for flash-attn because of the name.
         model.model.visual.config._attn_implementation = VISION_IMPLEMENTATION
+    project_by_product(model.model.visual)
     if freeze_vision:
         model.model.visual.requires_grad_(False)
     if gradient_checkpointing:

@@ -11,31 +11,7 @@ from torch import Tensor
 
 from videostr.model.positions import answer_positions
 from videostr.model.prompt import Prompt
-
-
-@dataclass(frozen=True)
-class PackedLayout:
-    """Where the packed row's tokens are, as index tensors for the attention.
-
-    prompt_index_BP: row index of each prompt token, right-padded with 0; prompt_mask_BP: False at padding, or None when
-        all prompts are equally long.
-    tail_index_BA: the same for all answer tokens of a group together; None when no answer has a token in the row.
-    answer_index_KL: the same for each answer that has tokens in the row, alone.
-    prompt_at_T1, tail_at_T2: row indices of the prompt tokens (T1) and of the answer tokens (T2), in the row's order.
-    prompt_rows_T1, tail_rows_T2, answer_rows_T2: where these lie in the padded tensors, flattened.
-    owner_K: the prompt of each answer that has tokens in the row.
-    """
-
-    prompt_index_BP: Tensor
-    prompt_mask_BP: Tensor | None
-    prompt_at_T1: Tensor
-    prompt_rows_T1: Tensor
-    tail_index_BA: Tensor | None
-    answer_index_KL: Tensor | None
-    tail_at_T2: Tensor
-    tail_rows_T2: Tensor
-    answer_rows_T2: Tensor
-    owner_K: Tensor
+from videostr.ops import PrefixLayout
 
 
 @dataclass(frozen=True)
@@ -50,7 +26,7 @@ class PackedGroups:
 
     input_ids_T: Tensor
     position_ids_3T: Tensor
-    layout: PackedLayout
+    layout: PrefixLayout
     predictor_R: Tensor
     target_R: Tensor
     target_NL: Tensor
@@ -79,7 +55,7 @@ class PackedGroups:
 
     def to(self, device: torch.device | str) -> "PackedGroups":
         """The same groups with every tensor on `device`."""
-        return replace(_to(self, device), layout=_to(self.layout, device))
+        return replace(_to(self, device), layout=self.layout.to(device))
 
 
 def pack_groups(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) -> PackedGroups:
@@ -94,14 +70,13 @@ def pack_groups(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) 
         )
     _check_answers(prompts, answers)
     ids, positions, flat = [], [], []
-    prompt_spans, tail_spans, answer_spans, predictors = [], [], [], []
+    predictors = []
     size = 0
     for prompt, group in zip(prompts, answers, strict=True):
         ids.append(prompt.input_ids_P)
         positions.append(prompt.position_ids_3P)
-        prompt_spans.append((size, size + len(prompt)))
         size += len(prompt)
-        last, tail_start = size - 1, size
+        last = size - 1
         for answer in group:
             answer = answer.to(device="cpu", dtype=torch.int64)
             flat.append(answer)
@@ -111,9 +86,7 @@ def pack_groups(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) 
             if len(answer):
                 predictors.append(torch.tensor([last]))
                 predictors.append(torch.arange(size, size + kept))
-            answer_spans.append((size, size + kept))
             size += kept
-        tail_spans.append((tail_start, size))
 
     lengths_N = torch.tensor([len(answer) for answer in flat])
     target_NL = torch.nn.utils.rnn.pad_sequence(flat, batch_first=True)
@@ -122,7 +95,9 @@ def pack_groups(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) 
     return PackedGroups(
         input_ids_T=torch.cat(ids),
         position_ids_3T=torch.cat(positions, dim=1),
-        layout=_layout(prompt_spans, tail_spans, answer_spans, [len(group) for group in answers]),
+        layout=PrefixLayout.from_lengths(
+            [len(prompt) for prompt in prompts], [[max(len(a) - 1, 0) for a in group] for group in answers]
+        ),
         predictor_R=torch.cat(predictors) if predictors else torch.empty(0, dtype=torch.int64),
         target_R=torch.cat(flat),
         target_NL=target_NL,
@@ -133,36 +108,6 @@ def pack_groups(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) 
         pixel_values=torch.cat([prompt.pixel_values for prompt in images]) if images else None,
         image_grid_thw=torch.cat([prompt.image_grid_thw for prompt in images]) if images else None,
     )
-
-
-def _layout(prompt_spans, tail_spans, answer_spans, group_sizes) -> PackedLayout:
-    owners = [group for group, size in enumerate(group_sizes) for _ in range(size)]
-    kept = [(span, owner) for span, owner in zip(answer_spans, owners, strict=True) if span[1] > span[0]]
-    prompt_index_BP, prompt_mask_BP, prompt_at_T1, prompt_rows_T1 = _pad_spans(prompt_spans)
-    tail_index_BA, _, tail_at_T2, tail_rows_T2 = _pad_spans(tail_spans)
-    answer_index_KL, _, _, answer_rows_T2 = _pad_spans([span for span, _ in kept])
-    return PackedLayout(
-        prompt_index_BP=prompt_index_BP,
-        prompt_mask_BP=None if bool(prompt_mask_BP.all()) else prompt_mask_BP,
-        prompt_at_T1=prompt_at_T1,
-        prompt_rows_T1=prompt_rows_T1,
-        tail_index_BA=tail_index_BA if kept else None,
-        answer_index_KL=answer_index_KL if kept else None,
-        tail_at_T2=tail_at_T2,
-        tail_rows_T2=tail_rows_T2,
-        answer_rows_T2=answer_rows_T2,
-        owner_K=torch.tensor([owner for _, owner in kept], dtype=torch.int64),
-    )
-
-
-def _pad_spans(spans: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of right-padded spans: index (rows, longest), its mask, the spans' indices, their places in the flat padded."""
-    start = torch.tensor([span[0] for span in spans], dtype=torch.int64)
-    length = torch.tensor([span[1] - span[0] for span in spans], dtype=torch.int64)
-    offset = torch.arange(int(length.max()) if spans else 0)
-    mask = offset[None] < length[:, None]
-    index = torch.where(mask, start[:, None] + offset[None], 0)
-    return index, mask, index[mask], mask.flatten().nonzero().flatten()
 
 
 def _check_answers(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) -> None:

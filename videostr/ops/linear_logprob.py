@@ -1,6 +1,5 @@
 """linear_logprob: hidden states and head -> log-prob of the target and entropy, the logits never whole."""
 
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -10,8 +9,8 @@ from ._library import any_device, check_device, check_number, check_shape, check
 from .reference import wide_dtype
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-CHUNK_BYTES = 224 << 20  # of logits at a time: the workspace
-PARTIAL_BYTES = 32 << 20  # of a 16-bit product at a time, before it is added to the weight's gradient
+TILE_BYTES = {"cpu": 16 << 20, "cuda": 128 << 20}  # of logits at a time: a CPU's cache; few launches
+MOST_ROWS, LEAST_IDS = 8192, 512  # of a tile: whole rows of the products, and columns that pay for one
 
 
 class Head(NamedTuple):
@@ -24,6 +23,10 @@ class Head(NamedTuple):
 
     def rows(self, rows: slice | Tensor) -> "Head":
         return self._replace(temperature=self.temperature[rows])
+
+    def at(self, rows: slice, ids: slice) -> "Head":
+        """That of some rows and some ids."""
+        return self.rows(rows)._replace(bias=None if self.bias is None else self.bias[ids])
 
 
 def linear_logprob(
@@ -40,7 +43,7 @@ def linear_logprob(
 
         z = cap(logit_scale * (hidden @ weight.T + bias)) / temperature,  cap(x) = softcap * tanh(x / softcap)
 
-    Rows are taken in chunks; the backward makes a chunk's logits again and uses the closed form
+    The vocabulary is taken in blocks; the backward makes a block's logits again and uses the closed form
     dz_j = g (δ_j - p_j) - h p_j (log p_j + H), with g and h the gradients of log-prob and entropy. Nothing is added in
     an order that chance decides: the same call on the same device gives the same bits.
 
@@ -116,11 +119,8 @@ def check_head(
         check_device("bias", bias, hidden_ND.device, "hidden")
         bias = bias.to(wide)
     target_N = target_N.long()
-    if readable(target_N) and target_N.numel():
-        low, high = int(target_N.min()), int(target_N.max())
-        if low < 0 or high >= weight_VD.shape[0]:
-            bad = low if low < 0 else high
-            raise ValueError(f"target must hold ids in [0, {weight_VD.shape[0]}), got {bad}; drop masked rows first")
+    if readable(target_N):
+        check_target(target_N, weight_VD.shape[0])
     head = Head(bias, temperature_N, None if softcap is None else float(softcap), float(logit_scale))
     return hidden_ND, weight_VD, target_N, head
 
@@ -145,8 +145,8 @@ def _autocast(hidden_ND: Tensor, weight_VD: Tensor) -> tuple[Tensor, Tensor]:
 @torch.library.register_fake("videostr::linear_logprob")
 def _fake(hidden, weight, target, bias, temperature, softcap, logit_scale, keep_logits):
     row = hidden.new_empty(hidden.shape[0], dtype=wide_dtype(hidden.dtype))
-    logits = hidden.new_empty(hidden.shape[0] if keep_logits else 0, weight.shape[0])
-    return row, torch.empty_like(row), torch.empty_like(row), logits
+    kept = hidden.new_empty(hidden.shape[0] * weight.shape[0] if keep_logits else 0)
+    return row, torch.empty_like(row), torch.empty_like(row), kept
 
 
 @torch.library.register_fake("videostr::linear_logprob_backward")
@@ -162,98 +162,141 @@ def _fake_backward(grad_logprob, grad_entropy, entropy, lse, logits, hidden, wei
 @any_device("linear_logprob")
 def _forward(hidden, weight, target, bias, temperature, softcap, logit_scale, keep_logits):
     *outputs, kept = _fake(hidden, weight, target, bias, temperature, softcap, logit_scale, keep_logits)
+    check_target(target, weight.shape[0])
+    tiles = Tiles(hidden, weight, kept if keep_logits else None)
     head = Head(bias, temperature, softcap, logit_scale)
-    for rows, logits in chunks_of_logits(hidden, weight, kept if keep_logits else None):
-        parts = torch.ops.videostr.logprob_rows(logits, target[rows], *head.rows(rows))
-        for output, part in zip(outputs, parts, strict=True):
-            output[rows] = part
+    for rows in tiles.row_parts:
+        parts = []
+        for ids in tiles.id_blocks:
+            tile = torch.mm(
+                hidden[rows], weight[ids].T, out=tiles.kept(rows, ids) if keep_logits else tiles.buffer(rows, ids)
+            )
+            parts.append(torch.ops.videostr.logprob_rows(tile, target[rows] - ids.start, *head.at(rows, ids)))
+        for output, value in zip(outputs, merged(*map(torch.stack, zip(*parts, strict=True))), strict=True):
+            output[rows] = value
     return *outputs, kept
+
+
+def merged(logprob_KN: Tensor, entropy_KN: Tensor, lse_KN: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """logprob_N, entropy_N, lse_N of whole rows from those of their K blocks; -inf where a block lacks the target.
+
+    With the blocks' shares w_k = e^(lse_k - lse): H = sum w_k H_k - sum w_k log w_k, in which nothing cancels.
+    """
+    lse_N = torch.logsumexp(lse_KN, dim=0)
+    log_share_KN = lse_KN - lse_N
+    share_KN = log_share_KN.exp()
+    entropy_N = (share_KN * entropy_KN + torch.special.entr(share_KN)).sum(0)
+    return (logprob_KN + log_share_KN).amax(0), entropy_N, lse_N
 
 
 @any_device("linear_logprob_backward")
 def _backward(grad_logprob, grad_entropy, entropy, lse, kept, hidden, weight, target, *head_and_need):
     *head, need = head_and_need
-    head = Head(*head)
-    gradients = Gradients(hidden, weight, *need)
-    # Kept logits are copied, not overwritten: a graph that is retained may come back for them.
-    chunks = chunks_of_logits(hidden, weight) if kept.shape[0] == 0 else _copies(kept)
-    for rows, logits in chunks:
-        torch.ops.videostr.logprob_rows_backward_(
-            logits, grad_logprob[rows], grad_entropy[rows], entropy[rows], lse[rows], target[rows], *head.rows(rows)
+    head, gradients = Head(*head), _Gradients(hidden, weight, *need)
+    tiles = Tiles(hidden, weight, kept if kept.shape[0] else None)
+    for ids in tiles.id_blocks:
+        for rows in tiles.row_parts:
+            tile = tiles.buffer(rows, ids)
+            if kept.shape[0]:  # copied, not overwritten: a graph that is retained may come back for them
+                tile.copy_(tiles.kept(rows, ids))
+            else:
+                torch.mm(hidden[rows], weight[ids].T, out=tile)
+            given = (x[rows] for x in (grad_logprob, grad_entropy, entropy, lse))
+            torch.ops.videostr.logprob_rows_backward_(tile, *given, target[rows] - ids.start, *head.at(rows, ids))
+            gradients.add(rows, ids, tile)
+    return gradients.hidden.to(hidden.dtype), gradients.weight, gradients.bias
+
+
+def check_target(target: Tensor, vocabulary: int) -> None:
+    """Once more where it costs no wait: under torch.compile nothing has looked at the values yet."""
+    if target.device.type != "cpu" or not target.numel():
+        return
+    low, high = int(target.min()), int(target.max())
+    if low < 0 or high >= vocabulary:
+        raise ValueError(
+            f"target must hold ids in [0, {vocabulary}), got {low if low < 0 else high}; drop masked rows first"
         )
-        gradients.add(rows, logits)
-    return gradients.done()
 
 
-def row_chunks(count: int, row_bytes: int) -> list[slice]:
-    """Equal parts of the rows, each of at most CHUNK_BYTES or 16 rows."""
-    largest = max(16, CHUNK_BYTES // row_bytes)
-    step = -(-count // max(1, -(-count // largest)))
+class Tiles:
+    """How N x V logits are taken: blocks of ids that all rows pass through before the next.
+
+    So the gradient of a block's weights is written once, and the tile is still in a CPU's cache when it is read.
+    """
+
+    def __init__(self, hidden: Tensor, weight: Tensor, kept: Tensor | None):
+        count, vocabulary = hidden.shape[0], weight.shape[0]
+        self.row_parts = equal_parts(count, MOST_ROWS)
+        rows = max((part.stop - part.start for part in self.row_parts), default=1)
+        budget = TILE_BYTES["cuda" if hidden.is_cuda else "cpu"] // (rows * hidden.element_size())
+        self.id_blocks = equal_parts(vocabulary, max(budget, LEAST_IDS), multiple=16)
+        self._kept, self._vocabulary = kept, vocabulary
+        self._buffer = hidden.new_empty(rows * max(ids.stop - ids.start for ids in self.id_blocks))
+
+    def buffer(self, rows: slice, ids: slice) -> Tensor:
+        """(rows, ids), the same memory for every tile."""
+        return self._view(self._buffer, 0, rows, ids)
+
+    def kept(self, rows: slice, ids: slice) -> Tensor:
+        """(rows, ids), each tile's own memory, tile behind tile."""
+        first = rows.start * self._vocabulary + (rows.stop - rows.start) * ids.start
+        return self._view(self._kept, first, rows, ids)
+
+    @staticmethod
+    def _view(flat: Tensor, first: int, rows: slice, ids: slice) -> Tensor:
+        height, width = rows.stop - rows.start, ids.stop - ids.start
+        return flat[first : first + height * width].view(height, width)
+
+
+def equal_parts(count: int, most: int, multiple: int = 1) -> list[slice]:
+    """[0, count) in as few parts as there can be of at most `most`, nearly equal, their lengths such multiples."""
+    parts = -(-count // most)
+    step = -(-count // max(parts, 1) // multiple) * multiple
     return [slice(begin, min(begin + step, count)) for begin in range(0, count, step)] if count else []
 
 
-def chunks_of_logits(hidden: Tensor, weight: Tensor, kept: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """(rows, their raw logits) for all rows, in `kept` or else in one buffer, which the caller may overwrite."""
-    chunks = row_chunks(hidden.shape[0], hidden.element_size() * weight.shape[0])
-    buffer = hidden.new_empty(chunks[0].stop if chunks and kept is None else 0, weight.shape[0])
-    for rows in chunks:
-        logits = buffer[: rows.stop - rows.start] if kept is None else kept[rows]
-        torch.mm(hidden[rows], weight.T, out=logits)
-        yield rows, logits
-
-
-def _copies(kept: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    for rows in row_chunks(kept.shape[0], kept.element_size() * kept.shape[1]):
-        yield rows, kept[rows].clone()
-
-
-class Gradients:
-    """Gradients of hidden, weight and bias from chunks of the logits' gradient; those not needed stay empty ([0]).
-
-    Those of weight and bias are summed in the wide dtype, unless one chunk is all there is: then the product's own sums
-    are. 16-bit products come in blocks of the vocabulary, so that what is not yet summed stays small.
-    """
+class _Gradients:
+    """Sums over tiles, ids outermost; those not needed stay empty ([0]). Sums of more than one term are kept wide."""
 
     def __init__(self, hidden: Tensor, weight: Tensor, need_hidden: bool, need_weight: bool, need_bias: bool):
-        wide = wide_dtype(hidden.dtype)
-        self.operands, self.need = (hidden, weight), (need_hidden, need_weight, need_bias)
-        self.hidden = hidden.new_empty(hidden.shape if need_hidden else (0,))
-        self.bias = hidden.new_zeros(weight.shape[:1] if need_bias else (0,), dtype=wide)
-        self.weight: Tensor | None = None
+        self.operands, self.wide = (hidden, weight), wide_dtype(hidden.dtype)
+        self.hidden = hidden.new_zeros(hidden.shape if need_hidden else (0,), dtype=self.wide)
+        self.weight = hidden.new_empty(weight.shape if need_weight else (0,))
+        self.bias = hidden.new_zeros(weight.shape[:1] if need_bias else (0,), dtype=self.wide)
+        self.need = need_hidden, need_weight, need_bias
+        self._block: Tensor | None = None  # of the weight's gradient, where its dtype is too narrow for a sum
+        if need_weight and not hidden.shape[0]:
+            self.weight.zero_()
 
-    def add(self, rows: slice, grad_logits: Tensor) -> None:
+    def add(self, rows: slice, ids: slice, grad_tile: Tensor) -> None:
         hidden, weight = self.operands
         need_hidden, need_weight, need_bias = self.need
         if need_hidden:
-            torch.mm(grad_logits, weight, out=self.hidden[rows])
+            add_product(self.hidden[rows], grad_tile, weight[ids])
         if need_bias:
-            self.bias += grad_logits.sum(0, dtype=self.bias.dtype)
+            self.bias[ids] += grad_tile.sum(0, dtype=self.wide)
         if not need_weight:
             return
-        if self.weight is None:  # the first chunk writes the sum, so that nobody fills it with zeros first
-            alone = rows.stop - rows.start == hidden.shape[0]
-            dtype = hidden.dtype if alone else wide_dtype(hidden.dtype)
-            self.weight = hidden.new_empty(weight.shape, dtype=dtype)
-            if dtype == hidden.dtype:
-                torch.mm(grad_logits.T, hidden[rows], out=self.weight)
-            else:
-                self._in_blocks(grad_logits, hidden[rows], Tensor.copy_)
-        elif self.weight.dtype == hidden.dtype:
-            self.weight.addmm_(grad_logits.T, hidden[rows])
+        first, last = rows.start == 0, rows.stop == hidden.shape[0]
+        total = self.weight[ids]
+        if not (first and last) and self.wide != hidden.dtype:
+            if first:
+                self._block = hidden.new_zeros(total.shape, dtype=self.wide)
+            add_product(self._block, grad_tile.T, hidden[rows])
+            if last:
+                total.copy_(self._block)
+        elif first:
+            torch.mm(grad_tile.T, hidden[rows], out=total)
         else:
-            self._in_blocks(grad_logits, hidden[rows], Tensor.add_)
+            total.addmm_(grad_tile.T, hidden[rows])
 
-    def _in_blocks(self, grad_logits: Tensor, hidden: Tensor, put: Callable[[Tensor, Tensor], object]) -> None:
-        step = max(1, PARTIAL_BYTES // (hidden.element_size() * hidden.shape[1]))
-        for begin in range(0, self.weight.shape[0], step):
-            block = slice(begin, begin + step)
-            put(self.weight[block], grad_logits[:, block].T @ hidden)
 
-    def done(self) -> tuple[Tensor, Tensor, Tensor]:
-        hidden, weight = self.operands
-        if self.weight is None:
-            self.weight = hidden.new_zeros(weight.shape if self.need[1] else (0,))
-        return self.hidden, self.weight.to(hidden.dtype), self.bias
+def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, the product rounded to its operands' dtype where total is wider."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
 
 
 def _setup_context(ctx, inputs, output):

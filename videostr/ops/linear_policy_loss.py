@@ -6,15 +6,19 @@ operator, the logits turned into their gradient in place, two products. Autograd
 gone, and make them again: a fourth product.
 """
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor
 
 from . import reference
 from ._library import any_device, check_device, check_shape, check_tensor, readable
-from .linear_logprob import Gradients, Head, check_head, chunks_of_logits, linear_logprob
+from .linear_logprob import Head, check_head, check_target, equal_parts, linear_logprob
 from .policy_loss import check_options, looks_ahead, named_stats, policy_loss
 from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
 
+CHUNK_BYTES = 320 << 20  # of whole rows of logits at a time: the workspace
+PARTIAL_BYTES = 32 << 20  # of a 16-bit product at a time, before it is added to the weight's gradient
 _NEED = 12  # the place of `need` among the operator's arguments
 _SUMS, _MAXIMA = ("policy", "kl", "entropy", "tokens"), ("ratio_max", "mismatch_max")
 
@@ -161,6 +165,7 @@ def _any_device(
     objective,
     *options,
 ):
+    check_target(target, weight.shape[0])
     every_hidden, kept, head = hidden, None, Head(bias, temperature, softcap, logit_scale)
     chosen = PolicyOptions(*options)
     if chosen.kl_coef == 0 and chosen.entropy_coef == 0:
@@ -208,6 +213,65 @@ def _any_device(
     return torch.stack(losses).sum(), _together(torch.stack(stats)), grad_hidden, grad_weight, grad_bias
 
 
+def chunks_of_logits(hidden: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """(rows, their raw logits) for all rows, in one buffer, which the caller may overwrite."""
+    chunks = equal_parts(hidden.shape[0], max(16, CHUNK_BYTES // (hidden.element_size() * weight.shape[0])))
+    buffer = hidden.new_empty(chunks[0].stop if chunks else 0, weight.shape[0])
+    for rows in chunks:
+        logits = buffer[: rows.stop - rows.start]
+        torch.mm(hidden[rows], weight.T, out=logits)
+        yield rows, logits
+
+
+class Gradients:
+    """Gradients of hidden, weight and bias from chunks of the logits' gradient; those not needed stay empty ([0]).
+
+    Those of weight and bias are summed in the wide dtype, unless one chunk is all there is: then the product's own sums
+    are. 16-bit products come in blocks of the vocabulary, so that what is not yet summed stays small.
+    """
+
+    def __init__(self, hidden: Tensor, weight: Tensor, need_hidden: bool, need_weight: bool, need_bias: bool):
+        wide = wide_dtype(hidden.dtype)
+        self.operands, self.need = (hidden, weight), (need_hidden, need_weight, need_bias)
+        self.hidden = hidden.new_empty(hidden.shape if need_hidden else (0,))
+        self.bias = hidden.new_zeros(weight.shape[:1] if need_bias else (0,), dtype=wide)
+        self.weight: Tensor | None = None
+
+    def add(self, rows: slice, grad_logits: Tensor) -> None:
+        hidden, weight = self.operands
+        need_hidden, need_weight, need_bias = self.need
+        if need_hidden:
+            torch.mm(grad_logits, weight, out=self.hidden[rows])
+        if need_bias:
+            self.bias += grad_logits.sum(0, dtype=self.bias.dtype)
+        if not need_weight:
+            return
+        if self.weight is None:  # the first chunk writes the sum, so that nobody fills it with zeros first
+            alone = rows.stop - rows.start == hidden.shape[0]
+            dtype = hidden.dtype if alone else wide_dtype(hidden.dtype)
+            self.weight = hidden.new_empty(weight.shape, dtype=dtype)
+            if dtype == hidden.dtype:
+                torch.mm(grad_logits.T, hidden[rows], out=self.weight)
+            else:
+                self._in_blocks(grad_logits, hidden[rows], Tensor.copy_)
+        elif self.weight.dtype == hidden.dtype:
+            self.weight.addmm_(grad_logits.T, hidden[rows])
+        else:
+            self._in_blocks(grad_logits, hidden[rows], Tensor.add_)
+
+    def _in_blocks(self, grad_logits: Tensor, hidden: Tensor, put: Callable[[Tensor, Tensor], object]) -> None:
+        step = max(1, PARTIAL_BYTES // (hidden.element_size() * hidden.shape[1]))
+        for begin in range(0, self.weight.shape[0], step):
+            block = slice(begin, begin + step)
+            put(self.weight[block], grad_logits[:, block].T @ hidden)
+
+    def done(self) -> tuple[Tensor, Tensor, Tensor]:
+        hidden, weight = self.operands
+        if self.weight is None:
+            self.weight = hidden.new_zeros(weight.shape if self.need[1] else (0,))
+        return self.hidden, self.weight.to(hidden.dtype), self.bias
+
+
 def _together(stats_CS: Tensor) -> Tensor:
     """The statistics of all chunks as one call's: sums, maxima, and means over tokens."""
     column = {name: stats_CS[:, index] for index, name in enumerate(STATS)}
@@ -232,7 +296,11 @@ def _setup_context(ctx, inputs, output):
 def _autograd_backward(ctx, grad_loss, *_):
     if grad_loss is None:
         return (None,) * len(ctx.needs_input_grad)
-    scaled = [grad_loss * grad if need else None for need, grad in zip(ctx.need, ctx.saved_tensors, strict=True)]
+    # The usual case, where looking costs no wait: not one more pass over a gradient as large as the head.
+    plain = type(grad_loss) is Tensor and not torch.compiler.is_compiling()
+    alone = plain and grad_loss.device.type == "cpu" and float(grad_loss) == 1
+    grads = ctx.saved_tensors if alone else [grad_loss * grad for grad in ctx.saved_tensors]
+    scaled = [grad if need else None for need, grad in zip(ctx.need, grads, strict=True)]
     return scaled[0], scaled[1], None, scaled[2], *[None] * (len(ctx.needs_input_grad) - 4)
 
 

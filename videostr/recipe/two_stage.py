@@ -27,7 +27,6 @@ from videostr.recipe.stages import Stages
 from videostr.recipe.versions import software_versions
 from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
-from videostr.rewards import parse_interval
 from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
 from videostr.training.loop import save_policy
@@ -45,6 +44,7 @@ def run_two_stage(arguments: RunArguments) -> None:
 class TwoStage:
     def __init__(self, config: TwoStageConfig, out: Path, seed: int):
         self.config, self.out, self.seed = config, out, seed
+        self.reward = config.scorer()
         self.settings = to_dict(config)
         self.accelerator = self._accelerator()
         check_sharding(self.accelerator)
@@ -78,7 +78,7 @@ class TwoStage:
             self.warmup,
             scratch=["checkpoints/warmup"],
         )
-        stages.depend_on([prompt, settings["reward"], model["dtype"], settings["mixed_precision"]])
+        stages.depend_on([prompt, to_dict(self.reward), model["dtype"], settings["mixed_precision"]])
         self._evaluation("base", "base", answers)
         stages.run("cold_start", settings["min_iou"], ["data/cold_start_kept.jsonl"], self.filter_cold_start)
         sft = [sft, model["sft_freeze_vision"], model["lora"]]
@@ -133,7 +133,7 @@ class TwoStage:
 
     def filter_cold_start(self) -> dict:
         samples = self.samples("cold_start")
-        kept, report = filter_cold_start(samples, self._parse, self.config.min_iou)
+        kept, report = filter_cold_start(samples, self.reward.parse, self.config.min_iou)
         if self.accelerator.is_main_process:
             write_set(self.out / "data/cold_start_kept.jsonl", kept)
         self.accelerator.wait_for_everyone()
@@ -177,7 +177,7 @@ class TwoStage:
         samples = self.samples("train")[: config.max_samples]
         parent = self.model_of("sft")
         # Scores belong to the weights and to what was asked: another run of the same model finds them again.
-        asked = [self.settings[name] for name in ("prompt", "reward", "mixed_precision")]
+        asked = [self.settings["prompt"], to_dict(self.reward), self.settings["mixed_precision"]]
         asked += [self.config.model.dtype, config.answers, config.temperature, self.config.grpo.sampling.max_new_tokens]
         about = [
             (sample.id, Path(sample.video).name, sample.query, sample.spans, sample.duration) for sample in samples
@@ -221,7 +221,7 @@ class TwoStage:
         train_grpo(
             prompter,
             (lambda epoch: self._epoch_samples(epoch, prompter)) if again else samples,
-            self.config.reward,
+            self.reward,
             config,
             out_dir=self.out,
             accelerator=accelerator,
@@ -249,7 +249,7 @@ class TwoStage:
         return held_out_scores(
             prompter,
             self.samples("test")[: config.curve_samples],
-            self.config.reward,
+            self.reward,
             max_new_tokens=config.max_new_tokens,
             seed=self.seed,
             batch_size=config.batch_size,
@@ -340,7 +340,7 @@ class TwoStage:
         return score_samples(
             prompter,
             samples,
-            self.config.reward,
+            self.reward,
             answers=answers,
             params=params,
             seed=self.seed,
@@ -371,9 +371,6 @@ class TwoStage:
     def _path(self, model: str) -> str:
         given = self.config.model.path
         return given if model == "base" and given else str(self.out / "models" / model)
-
-    def _parse(self, text: str):
-        return parse_interval(text, self.config.reward.mode, think=self.config.reward.kind != "tvg_no_think")
 
     def _accelerator(self, trackers: Sequence[str] = ()) -> Accelerator:
         """A fresh one a stage: what an accelerator has prepared would otherwise go into later stages' checkpoints."""

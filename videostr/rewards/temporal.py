@@ -2,37 +2,22 @@
 
 R = iou_weight * R_iou + format_weight * R_fmt           0.9 and 0.1: TVG-R1's (arXiv 2507.18100), grade C
 R_iou = |P ∩ G| / |hull(P, G)|                           the IoU of two intervals that overlap, 0 of two that do not (C)
-time_r1:  IoU * (1 - |Δstart| / T) * (1 - |Δend| / T)    Time-R1's, in which the ends count; T the video's duration
+time_r1:  IoU * (1 - |Δstart| / T) * (1 - |Δend| / T)    Time-R1's, in which the ends count; T the video's duration;
+                                                         each factor at least 0 (`ops.temporal_iou`)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from videostr import ops
-from videostr.rewards.parse import MODES, Mode, ParsedInterval, parse_interval
+from videostr.rewards.batch import RewardBatch
+from videostr.rewards.parse import MODES, Mode, ParsedInterval, parse_interval, parse_intervals
+from videostr.rewards.terms.overlap import as_durations, as_span_sets, best_overlap
 
 Kind = Literal["tvg", "tvg_no_think", "time_r1"]
 KINDS = ("tvg", "tvg_no_think", "time_r1")
-Span = Sequence[float]
-
-
-@dataclass
-class RewardBatch:
-    """Rewards of N completions.
-
-    total_N: float32, what the trainer maximises. terms: name -> float32 (N,), each in [0, 1], before its weight; "iou"
-    is the task reward, whose standard deviation within a group says whether the group teaches anything. reasons: N
-    codes of `parse.REASONS`.
-    parsed: the N intervals as they were read.
-    """
-
-    total_N: torch.Tensor
-    terms: dict[str, torch.Tensor]
-    reasons: list[str]
-    parsed: list[ParsedInterval] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -64,7 +49,7 @@ class TemporalReward:
     def __call__(
         self,
         completions: Sequence[str],
-        spans: Sequence[Sequence[Span]],
+        spans: Sequence[Sequence[Sequence[float]]],
         durations: Sequence[float | None] | None = None,
     ) -> RewardBatch:
         """Score N completions.
@@ -81,43 +66,20 @@ class TemporalReward:
         """
         if len(spans) != len(completions):
             raise ValueError(f"spans: expected one entry a completion ({len(completions)}), got {len(spans)}")
-        parsed = [parse_interval(text, self.mode, think=self.kind != "tvg_no_think") for text in completions]
-        task = _best_overlap([p.span for p in parsed], spans, self._durations(durations, len(completions)))
+        parsed = parse_intervals(completions, self.mode, self._think)
+        durations = as_durations(durations, len(completions)) if self.kind == "time_r1" else None
+        task = best_overlap(parsed.span_N2, as_span_sets(list(spans)), durations)
         terms = {
             "iou": task.to(torch.float32),
-            "format": torch.tensor([float(p.format_ok) for p in parsed], dtype=torch.float32),
+            "format": parsed.format_N.to(torch.float32),
         }
         total = self.iou_weight * terms["iou"] + self.format_weight * terms["format"]
-        return RewardBatch(total, terms, [p.reason for p in parsed], parsed)
+        return RewardBatch(total, terms, parsed.reasons, parsed)
 
-    def _durations(self, durations: Sequence[float | None] | None, count: int) -> torch.Tensor | None:
-        if self.kind != "time_r1":
-            return None
-        if durations is None or len(durations) != count:
-            got = "None" if durations is None else str(len(durations))
-            raise ValueError(f"durations: kind 'time_r1' expects one a completion ({count}), got {got}")
-        for index, duration in enumerate(durations):
-            if duration is None or not 0 < duration < float("inf"):
-                raise ValueError(f"durations[{index}]: kind 'time_r1' expects seconds > 0, got {duration!r}")
-        return torch.tensor(list(durations), dtype=torch.float64)
+    def parse(self, text: str) -> ParsedInterval:
+        """The interval of one text, read as this reward reads it."""
+        return parse_interval(text, self.mode, self._think)
 
-
-def _best_overlap(
-    preds: Sequence[Span | None], spans: Sequence[Sequence[Span]], duration_N: torch.Tensor | None
-) -> torch.Tensor:
-    """(N,) float64: for each prediction its best score over its sample's true intervals; 0 without a prediction."""
-    for index, truth in enumerate(spans):
-        if len(truth) == 0:
-            raise ValueError(f"spans[{index}]: expected at least one true interval, got none")
-    row_M = torch.repeat_interleave(torch.arange(len(spans)), torch.tensor([len(t) for t in spans], dtype=torch.int64))
-    true_M2 = torch.tensor([tuple(s) for truth in spans for s in truth], dtype=torch.float64).reshape(-1, 2)
-    # A NaN interval scores 0 in temporal_iou, as a missing one must.
-    pred_N2 = torch.tensor([p if p is not None else (float("nan"),) * 2 for p in preds], dtype=torch.float64)
-    pred_M2 = pred_N2.reshape(-1, 2)[row_M]
-    score_M = ops.temporal_iou(pred_M2, true_M2, kind="iou")
-    if duration_N is not None:
-        # Clamped at 0: for an end further off than the whole video the published product would turn around, and two
-        # such ends earn again.
-        ends_M2 = (1 - (pred_M2 - true_M2).abs() / duration_N[row_M, None]).clamp_min(0).nan_to_num(0.0)
-        score_M = score_M * ends_M2.prod(-1)
-    return torch.zeros(len(spans), dtype=torch.float64).scatter_reduce(0, row_M, score_M, "amax")
+    @property
+    def _think(self) -> bool:
+        return self.kind != "tvg_no_think"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from videostr.model.packing import PackedLayout
-from videostr.model.prefix_attention import PrefixAttention, gather_padded
+from videostr.model.prefix_attention import PrefixAttention
+from videostr.ops import PrefixLayout
 
 
 @dataclass
@@ -18,8 +18,9 @@ class Prefill(PrefixAttention):
     def __call__(self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         # Contiguous, or every later product over (B, Hk) would copy them first; keys transposed, which the CPU's small
         # products read three times as fast.
-        index = self.layout.prompt_index_BP
-        self.kept.append((gather_padded(key, index).mT.contiguous(), gather_padded(value, index).contiguous()))
+        index_BP = self.layout.prompts.index_SL
+        key_BHPD, value_BHPD = (x[0][:, index_BP].transpose(0, 1) for x in (key, value))
+        self.kept.append((key_BHPD.mT.contiguous(), value_BHPD.contiguous()))
         return super().__call__(module, query, key, value, scaling)
 
 
@@ -30,7 +31,7 @@ class GroupCache:
     are ordered by group.
     """
 
-    def __init__(self, prefill: list[tuple[Tensor, Tensor]], layout: PackedLayout, group_size: int, steps: int):
+    def __init__(self, prefill: list[tuple[Tensor, Tensor]], layout: PrefixLayout, group_size: int, steps: int):
         self.prefix = prefill  # per layer: keys (B, Hk, D, P), values (B, Hk, P, D)
         key = prefill[0][0]
         groups, kv_heads, width, _ = key.shape
@@ -38,9 +39,9 @@ class GroupCache:
         self.suffix = [(key.new_empty(*answers, width, steps), key.new_empty(*answers, steps, width)) for _ in prefill]
         self.length = 0
         self.bias_BP = None
-        if layout.prompt_mask_BP is not None:
-            self.bias_BP = torch.zeros(layout.prompt_mask_BP.shape, device=key.device)
-            self.bias_BP.masked_fill_(~layout.prompt_mask_BP, float("-inf"))
+        if layout.prompts.mask_SL is not None:
+            self.bias_BP = torch.zeros(layout.prompts.mask_SL.shape, device=key.device)
+            self.bias_BP.masked_fill_(~layout.prompts.mask_SL, float("-inf"))
 
     def keep(self, group_B: Tensor, slot_BS: Tensor) -> None:
         """Go on with these groups (B' indices) and, of each, these answers (B', S' indices)."""

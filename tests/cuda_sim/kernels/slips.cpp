@@ -4,6 +4,6 @@
 
 void cuda_sim::bind_all() {
   using namespace videostr;
-  bind<&cuda::matched<float, Kind::giou>>("matched_float32_giou", "pred target out n");
-  bind<&cuda::pairwise<float, Kind::giou>>("pairwise_float32_giou", "pred target out rows columns");
+  bind<&cuda::matched<float, Kind::giou>>("matched_float32_giou", "pred target duration out n");
+  bind<&cuda::pairwise<float, Kind::giou>>("pairwise_float32_giou", "pred target duration out rows columns");
 }

@@ -6,6 +6,8 @@ taken as checked: `videostr.ops` does that.
 """
 
 from .assignment import Assignment, assignment, assignment_ragged
+from .box3d_iou import box3d_iou, box3d_iou_pairwise
+from .box_iou import box_iou, box_iou_pairwise, tube_iou
 from .dtypes import wide_dtype
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
@@ -24,8 +26,12 @@ from .policy_loss import (
     weighted_policy_loss,
     with_sample_size,
 )
+from .prefix_attention import prefix_attention, prefix_mask
 from .relation_graph import PARTS, RelationGraph, relation_graph
-from .temporal_iou import temporal_iou, temporal_iou_pairwise, temporal_iou_sets
+from .temporal_average_precision import temporal_average_precision
+from .temporal_iou import temporal_iou, temporal_iou_pairwise
+from .temporal_nms import temporal_nms
+from .temporal_set_scores import temporal_set_scores
 
 __all__ = [
     "Assignment",
@@ -40,19 +46,28 @@ __all__ = [
     "STATS",
     "assignment",
     "assignment_ragged",
+    "box3d_iou",
+    "box3d_iou_pairwise",
+    "box_iou",
+    "box_iou_pairwise",
     "group_advantage",
     "importance_weights",
     "kl_terms",
     "linear_logprob",
     "objective_terms",
     "policy_loss",
+    "prefix_attention",
+    "prefix_mask",
     "relation_graph",
     "scale_logits",
     "spread",
+    "temporal_average_precision",
     "temporal_iou",
     "temporal_iou_pairwise",
-    "temporal_iou_sets",
+    "temporal_nms",
+    "temporal_set_scores",
     "token_weights",
+    "tube_iou",
     "weighted_policy_loss",
     "wide_dtype",
     "with_sample_size",

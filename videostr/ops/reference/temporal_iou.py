@@ -4,13 +4,17 @@ import torch
 from torch import Tensor
 
 
-def temporal_iou(pred: Tensor, target: Tensor, kind: str = "iou") -> Tensor:
+def temporal_iou(pred: Tensor, target: Tensor, kind: str = "iou", duration: Tensor | None = None) -> Tensor:
     pred, target = torch.broadcast_tensors(pred, target)
     pred_start, pred_end = pred.unbind(-1)
     start, end = target.unbind(-1)
     hull = torch.maximum(pred_end, end) - torch.minimum(pred_start, start)
     valid = torch.isfinite(pred).all(-1) & torch.isfinite(target).all(-1) & (pred_end >= pred_start) & (end >= start)
     valid = valid & (hull > 0)
+    if kind == "iop":
+        valid = valid & (pred_end > pred_start)
+    if kind == "time_r1":
+        valid = valid & (duration > 0) & torch.isfinite(duration)
 
     def where_valid(x: Tensor, otherwise: float) -> Tensor:
         return torch.where(valid, x, x.new_tensor(otherwise))
@@ -28,35 +32,18 @@ def temporal_iou(pred: Tensor, target: Tensor, kind: str = "iou") -> Tensor:
         return where_valid(inter / hull, 0.0)
     if kind == "giou":
         return where_valid(iou - (hull - union) / hull, -1.0)
+    if kind == "iop":
+        return where_valid(inter / (pred_end - pred_start), 0.0)
+    if kind == "time_r1":
+        duration = where_valid(duration, 1.0)
+        at_start = (1 - (pred_start - start).abs() / duration).clamp(min=0)
+        at_end = (1 - (pred_end - end).abs() / duration).clamp(min=0)
+        return where_valid(iou * at_start * at_end, 0.0)
     centre_gap = (pred_start + pred_end - start - end) / 2
     return where_valid(iou - (centre_gap / hull).square(), -1.0)  # diou
 
 
-def temporal_iou_pairwise(pred_N2: Tensor, target_M2: Tensor, kind: str = "iou") -> Tensor:
-    return temporal_iou(pred_N2[:, None], target_M2[None], kind)
-
-
-def temporal_iou_sets(pred_K2: Tensor, pred_offsets_B1: Tensor, target_J2: Tensor, target_offsets_B1: Tensor) -> Tensor:
-    pred_offsets, target_offsets = pred_offsets_B1.tolist(), target_offsets_B1.tolist()
-    score_B = pred_K2.new_zeros(len(pred_offsets) - 1)
-    for b in range(len(pred_offsets) - 1):
-        pred = _drop_invalid(pred_K2[pred_offsets[b] : pred_offsets[b + 1]])
-        target = _drop_invalid(target_J2[target_offsets[b] : target_offsets[b + 1]])
-        cut_E = torch.cat([pred.flatten(), target.flatten()]).unique(sorted=True)
-        if cut_E.numel() < 2:
-            continue
-        # between two neighbouring end points nothing changes: a piece lies in a set or it does not
-        piece_E, left_E = cut_E.diff(), cut_E[:-1]
-        in_pred_E, in_target_E = _covers(pred, left_E), _covers(target, left_E)
-        union = piece_E[in_pred_E | in_target_E].sum()
-        if union > 0:
-            score_B[b] = piece_E[in_pred_E & in_target_E].sum() / union
-    return score_B
-
-
-def _drop_invalid(span_K2: Tensor) -> Tensor:
-    return span_K2[torch.isfinite(span_K2).all(-1) & (span_K2[:, 1] > span_K2[:, 0])]
-
-
-def _covers(span_K2: Tensor, left_E: Tensor) -> Tensor:
-    return ((span_K2[:, :1] <= left_E) & (left_E < span_K2[:, 1:])).any(0)
+def temporal_iou_pairwise(
+    pred_N2: Tensor, target_M2: Tensor, kind: str = "iou", duration_N: Tensor | None = None
+) -> Tensor:
+    return temporal_iou(pred_N2[:, None], target_M2[None], kind, None if duration_N is None else duration_N[:, None])

@@ -1,0 +1,62 @@
+"""Coverage-guided fuzzing of everything that reads model text.
+
+    python tests/fuzz/fuzz_rewards.py -atheris_runs=100000
+
+Needs atheris, which has wheels for Linux; tests/fuzz/test_fuzz.py runs it briefly where it is installed.
+"""
+
+import math
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["videostr.rewards"]):
+    from videostr.rewards import NAMES, load_reward
+    from videostr.rewards.parse import REASONS, parse_interval, parse_intervals
+
+SPECS = [load_reward(name) for name in NAMES]
+KINDS = {"choice": "B", "number": 3, "box": [0, 0, 2, 3], "tube": {"1": [0, 0, 2, 3]}}
+TRUTH = {
+    "spans": [[1, 2], [5, 8]],
+    "duration": 10.0,
+    "options": ["x", "y"],
+    "unit": "m",
+    "graph": {"chair": [[1, 2], [3, 4]]},
+}
+PIECES = [
+    "<think>",
+    "</think>",
+    "<time>",
+    "</time>",
+    "<answer>",
+    "</answer>",
+    "<graph>",
+    "</graph>",
+    "\\boxed{",
+    '{"chair": ',
+]
+
+
+def one(data: bytes) -> None:
+    provider = atheris.FuzzedDataProvider(data)
+    text = ""
+    while provider.remaining_bytes() and len(text) < 2000:
+        choice = provider.ConsumeIntInRange(0, len(PIECES))
+        text += PIECES[choice] if choice < len(PIECES) else provider.ConsumeUnicode(provider.ConsumeIntInRange(1, 12))
+    for mode in ("strict", "paper"):
+        (parsed,) = parse_intervals([text], mode)
+        assert parsed == parse_interval(text, mode) and parsed.reason in REASONS
+    for spec in SPECS:
+        kinds = KINDS if "answer_kind" in spec.needs else {"choice": "B"}
+        for kind, answer in kinds.items():
+            row = TRUTH | {"answer": answer, "answer_kind": kind}
+            batch = spec([text], {key: [value] for key, value in row.items()}, tokens=[400])
+            total = batch.total_N.item()
+            assert math.isfinite(total) and 0 <= total <= spec.highest + 1e-6, (text, total)
+            for value_N in batch.terms.values():
+                assert 0 <= value_N.item() <= 1, (text, batch.terms)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()

@@ -1,0 +1,45 @@
+"""Multiple choice: 1 for the right option, else 0."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import ClassVar, Literal
+
+import torch
+
+from videostr.rewards.batch import Completions, Score
+from videostr.rewards.parse.choice import option_text, parse_choice
+
+
+@dataclass(frozen=True)
+class ChoiceTerm:
+    """Whether the option that is named is the right one (as STI-Bench and VSI-Bench, C; how it is read: O).
+
+    where: "answer" or "boxed". Columns: answer, a letter or the right option's text; options, the options' texts.
+    """
+
+    where: Literal["answer", "boxed"] = "answer"
+    columns: ClassVar = ("answer",)
+    optional: ClassVar = ("options",)
+
+    def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
+        right, reasons = [], []
+        rows = zip(batch.texts, batch.column("answer"), batch.optional("options"), strict=True)
+        for row, (text, answer, options) in enumerate(rows):
+            truth = _truth(answer, options, row)
+            parsed = parse_choice(text, options, where=self.where)
+            right.append(parsed.letter == truth)
+            reasons.append(parsed.reason)
+        return Score(torch.tensor(right, dtype=torch.float64), reasons)
+
+
+def _truth(answer: object, options: Sequence[str] | None, row: int) -> str:
+    """The right letter."""
+    if isinstance(answer, str):
+        letter = answer.strip().strip("().").upper()
+        if len(letter) == 1 and letter in ascii_uppercase[: 26 if options is None else len(options)]:
+            return letter
+        texts = [option_text(option) for option in options or ()]
+        if texts.count(option_text(answer)) == 1:
+            return ascii_uppercase[texts.index(option_text(answer))]
+    raise ValueError(f"answer[{row}]: expected a letter or the text of one of {options!r:.80}, got {answer!r:.80}")

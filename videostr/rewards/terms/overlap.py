@@ -1,0 +1,73 @@
+"""Predicted intervals against the true ones of their samples, a whole batch in one operator call."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import torch
+
+from videostr import ops
+
+Span = tuple[float, float]
+_INFINITE = float("inf")
+
+
+def as_span_sets(column: list) -> list[list[Span]]:
+    """N samples' true intervals. The completions of a group have one and the same truth, which is looked at once.
+
+    column: a list, which keeps the values alive: they are told apart by identity.
+    Raises ValueError where one is no list of (start, end) pairs with start < end, or empty.
+    """
+    ids = list(map(id, column))
+    known = {key: _as_spans(value) for key, value in dict(zip(ids, column, strict=True)).items()}
+    sets = [known[key] for key in ids]
+    if not all(sets):
+        row = next(row for row, spans in enumerate(sets) if not spans)
+        if sets[row] is None:
+            raise ValueError(f"spans[{row}]: expected pairs start < end in seconds, got {column[row]!r:.80}")
+        raise ValueError(f"spans[{row}]: expected at least one true interval, got none")
+    return sets
+
+
+def _as_spans(value: object) -> list[Span] | None:
+    """A sample's true intervals, from [[start, end], …] or one [start, end]; None for anything else."""
+    try:
+        pairs = [value] if len(value) == 2 and not hasattr(value[0], "__len__") else value
+        spans = [(float(start), float(end)) for start, end in pairs if not isinstance(start, str)]
+    except (TypeError, ValueError):
+        return None
+    right = len(spans) == len(pairs) and all(-_INFINITE < start < end < _INFINITE for start, end in spans)
+    return spans if right else None
+
+
+def as_durations(durations: Sequence[float | None] | None, count: int) -> torch.Tensor:
+    """(N,) float64. Raises ValueError where one is missing or not above 0."""
+    if durations is None or len(durations) != count:
+        got = "None" if durations is None else str(len(durations))
+        raise ValueError(f"durations: kind 'time_r1' expects one a completion ({count}), got {got}")
+    for index, duration in enumerate(durations):
+        if duration is None or not 0 < duration < float("inf"):
+            raise ValueError(f"durations[{index}]: kind 'time_r1' expects seconds > 0, got {duration!r}")
+    return torch.tensor(list(durations), dtype=torch.float64)
+
+
+def best_overlap(pred_N2: torch.Tensor, spans: list[list[Span]], duration_N: torch.Tensor | None) -> torch.Tensor:
+    """(N,) float64: for each prediction its best score over its sample's true intervals; 0 for a NaN one.
+    spans: of `as_span_sets`.
+
+    The score is the IoU; with durations Time-R1's IoU (1 - |Δstart| / T)(1 - |Δend| / T).
+    """
+    counts = list(map(len, spans))
+    flat = chain.from_iterable(chain.from_iterable(spans))
+    true_M2 = torch.from_numpy(np.fromiter(flat, np.float64, 2 * sum(counts))).reshape(-1, 2)
+    if len(true_M2) == len(spans):
+        return _score(pred_N2, true_M2, duration_N)
+    row_M = torch.repeat_interleave(torch.arange(len(spans)), torch.tensor(counts, dtype=torch.int64))
+    score_M = _score(pred_N2[row_M], true_M2, None if duration_N is None else duration_N[row_M])
+    return torch.zeros(len(spans), dtype=torch.float64).scatter_reduce(0, row_M, score_M, "amax")
+
+
+def _score(pred_M2: torch.Tensor, true_M2: torch.Tensor, duration_M: torch.Tensor | None) -> torch.Tensor:
+    if duration_M is None:
+        return ops.temporal_iou(pred_M2, true_M2, kind="iou")
+    return ops.temporal_iou(pred_M2, true_M2, kind="time_r1", duration=duration_M)
