@@ -135,6 +135,9 @@ def test_against_numpy_and_scipy(data, dimensions, angle, greedy, count_extra):
     )
     mine = [x[0].item() for x in (result.node_B, result.distance_B, result.angle_B, result.edge_B, result.graph_B)]
     assert all(0 <= x <= 1 for x in mine)
+    by_shape = ops.relation_graph(*arguments, scale=5.0, angle=angle, matching=matching, count_extra=count_extra)
+    assert torch.equal(by_shape.node_B, result.node_B) and torch.equal(by_shape.match_M, result.match_M)
+    assert all(0 <= x.item() <= 1 for x in by_shape[:6])
     # among equally good matchings, and past the scale, scipy and we may choose otherwise: the node score stays
     assert math.isclose(mine[0], expected[0], abs_tol=1e-5)
     matched = [(m, j) for m, j in enumerate(result.match_M.tolist()) if j >= 0]
