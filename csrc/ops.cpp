@@ -110,7 +110,8 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   m.def(
       "relation_graph(Tensor pred_class, Tensor pred_position, Tensor? pred_object, Tensor pred_offsets,"
       " Tensor true_class, Tensor true_position, Tensor? true_object, Tensor true_offsets, Tensor frame_offsets,"
-      " Tensor? scale, Tensor? displacement_scale, str angle, str matching, bool count_extra, bool scale_invariant)"
+      " Tensor? scale, Tensor? displacement_scale, str angle, str matching, bool count_extra, bool scale_invariant,"
+      " str edge_matching)"
       " -> (Tensor score, Tensor match, Tensor frames)");
 
   // Frames of one size and format (common/frame_format.h) as planes, uint8, rows strided; colour: common/colour.h. Writes frames

@@ -337,7 +337,7 @@ def graph_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
         arguments = (*nodes[:2], objects[0], *nodes[2:5], objects[1], *nodes[5:], scale, None)
         yield (
             f"{graphs} graphs, {dimensions}-D, {angle}, {matching}",
-            (*arguments, angle, matching, True, angle == "turn"),
+            (*arguments, angle, matching, True, angle == "turn", "shape" if dimensions == 2 else "position"),
         )
 
 

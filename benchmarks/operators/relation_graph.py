@@ -46,7 +46,9 @@ def make(provider: str, mode: str, device: str, size: tuple[int, int, int] | str
     graphs = _graphs(*(TINY if size == "tiny" else size))
     if provider == "videostr":
         arguments = _packed(graphs, torch.float32, device)
-        return lambda: ops.relation_graph(*arguments, matching=mode, count_extra=False).graph_B
+        return lambda: (
+            ops.relation_graph(*arguments, matching=mode, count_extra=False, edge_matching="position").graph_B
+        )
     if provider == "python loop":
         answers = [tuple(map(_by_class, graph)) for graph in graphs]
         return lambda: torch.tensor([_python_score(*answer) for answer in answers])
@@ -58,7 +60,7 @@ def error(provider: str, mode: str, device: str, size: tuple[int, int, int]) -> 
     arguments = _packed(_graphs(*size), torch.float64, "cpu")
     nodes = (arguments[0], arguments[1], None, arguments[2], arguments[3], arguments[4], None, *arguments[5:])
     scale_B = torch.full((size[0],), SCALE, dtype=torch.float64)
-    truth = ops.reference.relation_graph(*nodes, scale_B, None, "turn", mode, False, False).graph_B
+    truth = ops.reference.relation_graph(*nodes, scale_B, None, "turn", mode, False, False, "position").graph_B
     return float((make(provider, mode, device, size)().cpu().double() - truth).abs().max())
 
 

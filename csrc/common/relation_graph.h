@@ -1,6 +1,7 @@
 // What the CPU's and the GPU's relation_graph share: the call, and how near two numbers are.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "common/device.h"
@@ -13,7 +14,8 @@ enum class Angle { none, turn, direction };
 enum Part { kNode, kDistance, kAngle, kEdge, kDisplacement, kGraph, kParts };
 
 constexpr double kPi = 3.14159265358979323846;
-constexpr double kBeyond = 1e-6;  // reference.relation_graph.BEYOND
+constexpr double kBeyond = 1e-6;  // reference.shape_matching.BEYOND
+constexpr double kNearer = 1e-12;  // reference.shape_matching.NEARER
 
 template <typename T>
 struct Nodes {
@@ -31,7 +33,7 @@ struct Graphs {
   const double* displacement_scale;  // null: as scale
   int dimensions;
   Angle angle;
-  bool greedy, count_extra, scale_invariant;
+  bool greedy, count_extra, scale_invariant, match_shapes;
   T* score;         // [graphs, kParts]
   int64_t* match;   // [pred nodes]
   int64_t* frames;  // [graphs, kParts]
@@ -48,6 +50,32 @@ VIDEOSTR_HD double closeness(double gap, double inverse) {
 VIDEOSTR_HD double match_cost(double gap, double inverse) {
   const double far = gap == 0.0 ? 0.0 : gap * inverse;
   return far <= 1.0 ? far : far > 1.0 ? 1.0 + kBeyond * (1.0 - 1.0 / far) : 2.0;
+}
+
+struct Point {
+  double x, y, z;
+};
+
+VIDEOSTR_HD double distance(Point a, Point b) {
+  const double x = a.x - b.x, y = a.y - b.y, z = a.z - b.z;
+  return sqrt(x * x + y * y + z * z);
+}
+
+// What the matching by shape measures from: one place in the prediction and in the truth.
+struct Anchor {
+  Point pred, truth;
+  double weight;
+};
+
+// What it costs to match two nodes by how far they lie from every anchor; positions decide between equals. Never NaN.
+VIDEOSTR_HD double shape_cost(Point pred, Point truth, const Anchor* anchor, int anchors, double unit, double inverse) {
+  double cost = kNearer * match_cost(distance(pred, truth), inverse);
+  for (int a = 0; a < anchors; ++a) {
+    const double gap = unit * distance(pred, anchor[a].pred) - distance(truth, anchor[a].truth);
+    const double far = match_cost(gap < 0.0 ? -gap : gap, inverse);
+    cost += anchor[a].weight * far * far;
+  }
+  return cost;
 }
 
 VIDEOSTR_HD bool finite(double x) { return x - x == 0.0; }

@@ -8,6 +8,7 @@
 #include "common/stable.h"
 #include "cpu/assignment_workspace.h"
 #include "cpu/relation_graph_edges.h"
+#include "cpu/shape_matching.h"
 
 namespace videostr {
 namespace {
@@ -50,6 +51,7 @@ class Scorer {
     for (int axis = 0; axis < 3; ++axis) {
       true_[axis].resize(count);
       seen_[axis].assign(count, kNaN);
+      if (in_.match_shapes) edge_seen_[axis].assign(count, kNaN);
       for (int64_t j = 0; j < count; ++j) true_[axis][j] = coordinate(in_.truth, begin + j, axis);
     }
     seen_object_.assign(in_.pred.object ? count : 0, 0);
@@ -71,7 +73,8 @@ class Scorer {
 
   Layout layout(int64_t f) const {
     const int64_t at = truth_at(f);
-    return {&true_[0][at], &true_[1][at], &true_[2][at], &seen_[0][at], &seen_[1][at], &seen_[2][at],
+    const auto& seen = in_.match_shapes ? edge_seen_ : seen_;
+    return {&true_[0][at], &true_[1][at], &true_[2][at], &seen[0][at], &seen[1][at], &seen[2][at],
             in_.truth.offset[f + 1] - in_.truth.offset[f]};
   }
 
@@ -82,11 +85,12 @@ class Scorer {
     std::sort(order.begin(), order.end());
   }
 
-  // Writes match and seen_; node: score times weight, weight.
+  // Writes match, seen_ and edge_seen_; node: score times weight, weight.
   void match_frame(int64_t f, double* node) {
     std::fill(in_.match + in_.pred.offset[f], in_.match + in_.pred.offset[f + 1], -1);
     sort_by_class(in_.pred, f, pred_order_);
     sort_by_class(in_.truth, f, true_order_);
+    shapes_.clear();
     auto p = pred_order_.begin();
     int64_t known = 0;
     for (auto t = true_order_.begin(); t != true_order_.end();) {
@@ -106,12 +110,25 @@ class Scorer {
       for (; t != t_end; ++t) columns_.push_back(t->second);
       if (!rows_.empty()) {
         node[0] += static_cast<double>(truths) * match_class() / static_cast<double>(std::max(preds, truths));
+        if (in_.match_shapes) add_shapes();
       }
       node[1] += static_cast<double>(truths);
       known += preds;
       p = p_end;
     }
+    if (in_.match_shapes) shapes_.match(inverse_scale_, in_.scale_invariant, edge_seen_);
     if (in_.count_extra) node[1] += static_cast<double>(static_cast<int64_t>(pred_order_.size()) - known);
+  }
+
+  void add_shapes() {
+    for (const int64_t i : rows_) {
+      shapes_.add_pred({coordinate(in_.pred, i, 0), coordinate(in_.pred, i, 1), coordinate(in_.pred, i, 2)});
+    }
+    for (const int64_t i : columns_) {
+      const int64_t j = i - in_.truth.offset[first_];
+      shapes_.add_truth({true_[0][j], true_[1][j], true_[2][j]}, j);
+    }
+    shapes_.end_class();
   }
 
   // rows_ with columns_; the sum of closeness.
@@ -228,11 +245,12 @@ class Scorer {
   const Graphs<T>& in_;
   int64_t first_ = 0, last_ = 0;
   double inverse_scale_ = 1.0;
-  std::vector<double> true_[3], seen_[3], turned_, node_, gap_, cost_;
+  std::vector<double> true_[3], seen_[3], edge_seen_[3], turned_, node_, gap_, cost_;
   std::vector<int64_t> seen_object_, rows_, columns_, closest_;
   std::vector<std::pair<int64_t, int64_t>> pred_order_, true_order_;
   std::vector<bool> free_;
   lap::Workspace workspace_;
+  ShapeMatcher shapes_;
 };
 
 void check_offsets(const char* name, const Tensor& offsets, int64_t end) {
@@ -250,7 +268,8 @@ std::tuple<Tensor, Tensor, Tensor> relation_graph(
     const Tensor& pred_offsets_in, const Tensor& true_class_in, const Tensor& true_position_in,
     const OptionalTensor& true_object_in, const Tensor& true_offsets_in, const Tensor& frame_offsets_in,
     const OptionalTensor& scale_in, const OptionalTensor& displacement_scale_in, const std::string& angle,
-    const std::string& matching, bool count_extra, bool scale_invariant) {
+    const std::string& matching, bool count_extra, bool scale_invariant,
+    const std::string& edge_matching) {
   std::vector<Tensor> kept;  // contiguous copies live as long as their pointers
   kept.reserve(16);
   auto contiguous = [&](const Tensor& x) -> const Tensor& {
@@ -284,6 +303,7 @@ std::tuple<Tensor, Tensor, Tensor> relation_graph(
         matching == "greedy",
         count_extra,
         scale_invariant,
+        edge_matching == "shape",
         score.mutable_data_ptr<T>(),
         match.mutable_data_ptr<int64_t>(),
         counts.mutable_data_ptr<int64_t>()};

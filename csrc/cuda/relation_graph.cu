@@ -21,7 +21,8 @@ std::tuple<Tensor, Tensor, Tensor> relation_graph(
     const Tensor& pred_offsets_in, const Tensor& true_class_in, const Tensor& true_position_in,
     const OptionalTensor& true_object_in, const Tensor& true_offsets_in, const Tensor& frame_offsets_in,
     const OptionalTensor& scale_in, const OptionalTensor& displacement_scale_in, const std::string& angle,
-    const std::string& matching, bool count_extra, bool scale_invariant) {
+    const std::string& matching, bool count_extra, bool scale_invariant,
+    const std::string& edge_matching) {
   const cuda::OnDevice device(pred_position_in);
   using torch::stable::contiguous;
   const Tensor pred_class = contiguous(pred_class_in), pred_position = contiguous(pred_position_in);
@@ -50,7 +51,7 @@ std::tuple<Tensor, Tensor, Tensor> relation_graph(
                             frames.mutable_data_ptr<int64_t>(), doubles.mutable_data_ptr<double>(),
                             ints.mutable_data_ptr<int>(), graphs, preds, truths, static_cast<int>(pred_position.size(1)),
                             present, static_cast<int>(kind), matching == "greedy", count_extra, scale_invariant,
-                            device.stream());
+                            edge_matching == "shape", device.stream());
   };
   pred_position.scalar_type() == ScalarType::Double ? run(double{}) : run(float{});
   device.check_launch();

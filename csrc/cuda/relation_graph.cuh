@@ -8,25 +8,17 @@ namespace videostr::cuda {
 
 constexpr int kGraphWarps = 4, kGraphBlocks = 2;  // a block; an SM: leaves 255 registers a thread
 
-// Room for every node of every graph: doubles [3 (preds + truths) + truths], ints [3 (preds + truths) + preds + 2 truths].
+// Room for every node of every graph: doubles [3 (preds + truths) + 8 truths], ints [3 (preds + truths) + preds + 3 truths].
 struct GraphScratch {
   AssignmentScratch assignment;
   double* turned;  // by true node: what compare_directions says of an edge to it
-  int* partner;    // by true node: its predicted node or -1
+  Anchor* anchors;  // in the places of their frame's true nodes
+  int *partner, *edge_partner;  // by true node: its predicted node or -1, for the nodes' score and for the edges
   int *rows, *columns;  // the predicted and true nodes of one class, in the places of their frame
 };
 
-inline int64_t graph_doubles(int64_t preds, int64_t truths) { return 3 * preds + 4 * truths; }
-inline int64_t graph_ints(int64_t preds, int64_t truths) { return 4 * preds + 5 * truths; }
-
-struct Point {
-  double x, y, z;
-};
-
-__device__ __forceinline__ double distance(Point a, Point b) {
-  const double x = a.x - b.x, y = a.y - b.y, z = a.z - b.z;
-  return sqrt(x * x + y * y + z * z);
-}
+inline int64_t graph_doubles(int64_t preds, int64_t truths) { return 3 * preds + 11 * truths; }
+inline int64_t graph_ints(int64_t preds, int64_t truths) { return 4 * preds + 6 * truths; }
 
 template <typename T>
 __device__ __forceinline__ Point point_at(const Nodes<T>& nodes, int dimensions, int64_t i) {
@@ -72,6 +64,23 @@ struct ClassCosts {
   }
 };
 
+// The same for the matching by shape.
+template <typename T>
+struct ShapeCosts {
+  const Graphs<T>& in;
+  const int *short_side, *long_side;
+  bool swapped;
+  int rows, columns;
+  const Anchor* anchor;
+  int anchors;
+  double unit, inverse;
+
+  __device__ __forceinline__ double at(int i, int j) const {
+    const int p = swapped ? long_side[j] : short_side[i], t = swapped ? short_side[i] : long_side[j];
+    return shape_cost(point_at(in.pred, in.dimensions, p), point_at(in.truth, in.dimensions, t), anchor, anchors, unit, inverse);
+  }
+};
+
 // One graph's walk; every member is called by all lanes together.
 template <typename T>
 struct GraphWalk {
@@ -83,6 +92,9 @@ struct GraphWalk {
 
   __device__ __forceinline__ Point truth(int64_t j) const { return point_at(in.truth, in.dimensions, j); }
   __device__ __forceinline__ Point seen(int64_t j) const { return point_at(in.pred, in.dimensions, s.partner[j]); }
+  __device__ __forceinline__ Point edge_seen(int64_t j) const {
+    return point_at(in.pred, in.dimensions, s.edge_partner[j]);
+  }
 
   // The nodes of class c in a frame, finite ones only where asked, as a list; returns {listed, of the class}.
   __device__ __forceinline__ int2 list(const Nodes<T>& nodes, int64_t begin, int64_t end, int64_t c, bool only_finite, int* to) const {
@@ -149,6 +161,23 @@ struct GraphWalk {
     }
   }
 
+  // visit(rows, {finite predicted nodes, all of them}, columns, true nodes) for each class that a frame's truth has.
+  template <typename Visit>
+  __device__ __forceinline__ void for_each_class(int64_t f, Visit visit) const {
+    const int64_t pred = in.pred.offset[f], first = in.truth.offset[f], end = in.truth.offset[f + 1];
+    for (int64_t j = first; j < end; ++j) {
+      const int64_t c = in.truth.object_class[j];
+      bool before = false;
+      for (int64_t i = first + lane; i < j; i += kWarp) before |= in.truth.object_class[i] == c;
+      if (__any_sync(kAllLanes, before)) continue;  // its class is done
+      int *rows = s.rows + pred, *columns = s.columns + first;
+      const int2 preds = list(in.pred, pred, in.pred.offset[f + 1], c, true, rows);
+      const int truths = list(in.truth, first, end, c, false, columns).x;
+      visit(rows, preds, columns, truths);
+      __syncwarp();  // before the lists are written again
+    }
+  }
+
   // Matches a frame; returns its node score times weight, and the weight.
   __device__ __forceinline__ double2 match_frame(int64_t f) const {
     const int64_t pred = in.pred.offset[f], pred_end = in.pred.offset[f + 1];
@@ -158,14 +187,7 @@ struct GraphWalk {
     __syncwarp();
     double score = 0.0;
     int known = 0;
-    for (int64_t j = first; j < end; ++j) {
-      const int64_t c = in.truth.object_class[j];
-      bool before = false;
-      for (int64_t i = first + lane; i < j; i += kWarp) before |= in.truth.object_class[i] == c;
-      if (__any_sync(kAllLanes, before)) continue;  // its class is done
-      int *rows = s.rows + pred, *columns = s.columns + first;
-      const int2 preds = list(in.pred, pred, pred_end, c, true, rows);
-      const int truths = list(in.truth, first, end, c, false, columns).x;
+    for_each_class(f, [&](const int* rows, int2 preds, const int* columns, int truths) {
       if (preds.x > 0) in.greedy ? match_greedily(rows, preds.x, columns, truths) : match_optimally(rows, preds.x, columns, truths);
       __syncwarp();
       double close = 0.0;
@@ -175,10 +197,89 @@ struct GraphWalk {
       }
       score += truths * warp_sum(close) / (preds.y > truths ? preds.y : truths);
       known += preds.y;
-      __syncwarp();  // before the lists are written again
-    }
+    });
+    if (in.match_shapes) match_shapes(f);
     const double extra = in.count_extra ? static_cast<double>(pred_end - pred - known) : 0.0;
     return {score, static_cast<double>(end - first) + extra};
+  }
+
+  // The sum of a list's positions.
+  __device__ __forceinline__ Point sum_of(const Nodes<T>& nodes, const int* list, int count) const {
+    Point sum{0.0, 0.0, 0.0};
+    for (int k = lane; k < count; k += kWarp) {
+      const Point p = point_at(nodes, in.dimensions, list[k]);
+      sum = {sum.x + p.x, sum.y + p.y, sum.z + p.z};
+    }
+    return {warp_sum(sum.x), warp_sum(sum.y), warp_sum(sum.z)};
+  }
+
+  // A frame's edge_partner: twice an assignment within each class, first by the classes' centres, then by what that
+  // matched.
+  __device__ __forceinline__ void match_shapes(int64_t f) const {
+    const int64_t first = in.truth.offset[f], end = in.truth.offset[f + 1];
+    Anchor* anchor = s.anchors + first;
+    int anchors = 0;
+    Point pred_sum{0.0, 0.0, 0.0}, true_sum{0.0, 0.0, 0.0};
+    double pred_count = 0.0, true_count = 0.0;
+    for_each_class(f, [&](const int* rows, int2 preds, const int* columns, int truths) {
+      if (preds.x == 0) return;
+      const Point p = sum_of(in.pred, rows, preds.x), t = sum_of(in.truth, columns, truths);
+      const double n = preds.x, m = truths;
+      if (lane == 0) anchor[anchors] = {{p.x / n, p.y / n, p.z / n}, {t.x / m, t.y / m, t.z / m}, n < m ? n : m};
+      ++anchors;
+      pred_sum = {pred_sum.x + p.x, pred_sum.y + p.y, pred_sum.z + p.z};
+      true_sum = {true_sum.x + t.x, true_sum.y + t.y, true_sum.z + t.z};
+      pred_count += n;
+      true_count += m;
+    });
+    double frame_unit = 1.0;
+    if (in.scale_invariant) {
+      const Point p{pred_sum.x / pred_count, pred_sum.y / pred_count, pred_sum.z / pred_count};
+      const Point t{true_sum.x / true_count, true_sum.y / true_count, true_sum.z / true_count};
+      double of_pred = 0.0, of_truth = 0.0;
+      for_each_class(f, [&](const int* rows, int2 preds, const int* columns, int truths) {
+        if (preds.x == 0) return;
+        for (int k = lane; k < preds.x; k += kWarp) of_pred += distance(point_at(in.pred, in.dimensions, rows[k]), p);
+        for (int k = lane; k < truths; k += kWarp) of_truth += distance(truth(columns[k]), t);
+      });
+      of_pred = warp_sum(of_pred) / pred_count;
+      if (of_pred > 0.0) frame_unit = warp_sum(of_truth) / true_count / of_pred;
+    }
+    const bool unique = pred_count == anchors && true_count == anchors;  // there is nothing to choose
+    for (int round = 0; round < (unique ? 1 : 2); ++round) {
+      if (round > 0) anchors = list_matched(first, end);
+      __syncwarp();
+      for (int64_t j = first + lane; j < end; j += kWarp) s.edge_partner[j] = -1;
+      __syncwarp();
+      for_each_class(f, [&](const int* rows, int2 preds, const int* columns, int truths) {
+        if (preds.x == 0) return;
+        if (preds.x == 1 && truths == 1) {
+          if (lane == 0) s.edge_partner[columns[0]] = rows[0];
+          return;
+        }
+        const bool swapped = preds.x > truths;
+        const ShapeCosts<T> costs{in,     swapped ? columns : rows, swapped ? rows : columns, swapped, swapped ? truths : preds.x,
+                                  swapped ? preds.x : truths, anchor, anchors, frame_unit, inverse};
+        solve_assignment(costs, s.assignment, lane);
+        for (int i = lane; i < costs.rows; i += kWarp) {
+          const int j = s.assignment.column_of[i];
+          s.edge_partner[swapped ? columns[i] : columns[j]] = swapped ? rows[j] : rows[i];
+        }
+      });
+    }
+  }
+
+  // The frame's matched nodes as anchors; how many they are.
+  __device__ __forceinline__ int list_matched(int64_t first, int64_t end) const {
+    int listed = 0;
+    for (int64_t from = first; from < end; from += kWarp) {
+      const int64_t j = from + lane;
+      const bool kept = j < end && s.edge_partner[j] >= 0;
+      const unsigned votes = __ballot_sync(kAllLanes, kept);
+      if (kept) s.anchors[first + listed + __popc(votes & ((1u << lane) - 1))] = {edge_seen(j), truth(j), 1.0};
+      listed += __popc(votes);
+    }
+    return listed;
   }
 
   __device__ __forceinline__ double unit_of_length(int64_t begin, int64_t finish) const {
@@ -187,9 +288,9 @@ struct GraphWalk {
       const int64_t first = in.truth.offset[f], nodes = in.truth.offset[f + 1] - first;
       for (Cells pair(nodes, lane); pair.row < nodes; pair.next()) {
         const int64_t i = first + pair.row, j = first + pair.column;
-        if (i >= j || s.partner[i] < 0 || s.partner[j] < 0) continue;
+        if (i >= j || s.edge_partner[i] < 0 || s.edge_partner[j] < 0) continue;
         of_truth += distance(truth(i), truth(j));
-        of_seen += distance(seen(i), seen(j));
+        of_seen += distance(edge_seen(i), edge_seen(j));
       }
     }
     of_truth = warp_sum(of_truth);
@@ -203,8 +304,8 @@ struct GraphWalk {
     const Point a = truth(i), b = truth(j);
     const double x = b.x - a.x, y = b.y - a.y;
     if (x == 0.0 && y == 0.0) return kInfinity - kInfinity;
-    if (s.partner[i] < 0 || s.partner[j] < 0) return kInfinity;
-    const Point c = seen(i), d = seen(j);
+    if (s.edge_partner[i] < 0 || s.edge_partner[j] < 0) return kInfinity;
+    const Point c = edge_seen(i), d = edge_seen(j);
     const double u = d.x - c.x, v = d.y - c.y;
     if (u == 0.0 && v == 0.0) return kInfinity;
     const double angle = atan2(x * v - y * u, x * u + y * v);
@@ -217,8 +318,8 @@ struct GraphWalk {
     long long angles = 0;
     for (int64_t i = first; i < first + nodes; ++i) {
       for (int64_t j = first + lane; j < first + nodes; j += kWarp) {
-        if (j > i && s.partner[i] >= 0 && s.partner[j] >= 0) {
-          const double gap = distance(truth(i), truth(j)) - unit * distance(seen(i), seen(j));
+        if (j > i && s.edge_partner[i] >= 0 && s.edge_partner[j] >= 0) {
+          const double gap = distance(truth(i), truth(j)) - unit * distance(edge_seen(i), edge_seen(j));
           close += closeness(fabs(gap), inverse);
         }
         if (in.angle == Angle::none) continue;
@@ -300,8 +401,14 @@ __global__ void __launch_bounds__(kGraphWarps* kWarp, kGraphBlocks)
   if (b >= graphs) return;
   const int64_t begin = in.frame_offset[b], finish = in.frame_offset[b + 1], all = preds + truths;
   const int64_t first = in.truth.offset[begin], end = in.truth.offset[finish];
-  const GraphScratch scratch{scratch_at(doubles, ints, all, in.pred.offset[begin] + first), doubles + 3 * all, ints + 3 * all,
-                             ints + 3 * all + truths, ints + 4 * all};
+  int* partner = ints + 3 * all;
+  const GraphScratch scratch{scratch_at(doubles, ints, all, in.pred.offset[begin] + first),
+                             doubles + 3 * all,
+                             reinterpret_cast<Anchor*>(doubles + 3 * all + truths),
+                             partner,
+                             in.match_shapes ? partner + truths : partner,
+                             partner + 2 * truths,
+                             partner + 2 * truths + preds};
   GraphWalk<T> walk{in, scratch, lane, 0.0, 1.0};
   walk.inverse = 1.0 / (in.scale ? in.scale[b] : walk.diagonal(first, end));
   PartSums parts;
@@ -331,7 +438,7 @@ void relation_graph(const int64_t* pred_class, const T* pred_position, const int
                     const int64_t* frame_offset, const double* scale, const double* displacement_scale, T* score,
                     int64_t* match, int64_t* frames, double* doubles, int* ints, int64_t graphs, int64_t preds, int64_t truths,
                     int dimensions, int present, int angle, bool greedy, bool count_extra, bool scale_invariant,
-                    cudaStream_t stream) {
+                    bool match_shapes, cudaStream_t stream) {
   if (graphs == 0) return;
   const Graphs<T> in{{pred_class, pred_position, present & kHasPredObject ? pred_object : nullptr, pred_offset},
                      {true_class, true_position, present & kHasTrueObject ? true_object : nullptr, true_offset},
@@ -343,6 +450,7 @@ void relation_graph(const int64_t* pred_class, const T* pred_position, const int
                      greedy,
                      count_extra,
                      scale_invariant,
+                     match_shapes,
                      score,
                      match,
                      frames};

@@ -34,7 +34,7 @@ void bind_matching(const std::string& dtype) {
       "relation_graph_" + dtype,
       "pred_class pred_position pred_object pred_offset true_class true_position true_object true_offset frame_offset "
       "scale displacement_scale score match frames doubles ints graphs preds truths dimensions present angle greedy "
-      "count_extra scale_invariant");
+      "count_extra scale_invariant match_shapes");
 }
 
 template <typename T>

@@ -20,29 +20,37 @@ def kernels():
     return load(HERE / "bindings.cpp")
 
 
-DEFAULTS = {"scale": 3.0, "reach": None, "angle": "turn", "matching": "optimal", "extra": True, "shape": False}
+DEFAULTS = {
+    "scale": 3.0,
+    "reach": None,
+    "angle": "turn",
+    "matching": "optimal",
+    "extra": True,
+    "shape": False,
+    "edges": "shape",
+}
 
 
 def check(kernels, arguments, ids, dtype, moved=None, seed=0, **options):
-    scale, reach, angle, matching, extra, shape = (DEFAULTS | options).values()
+    scale, reach, angle, matching, extra, shape, edges = (DEFAULTS | options).values()
     graphs, preds, truths = len(arguments[6]) - 1, len(arguments[0]), len(arguments[3])
     arguments = [x.to(dtype) if x.is_floating_point() else x for x in arguments]
     scales = [None if x is None else torch.full((graphs,), x, dtype=torch.float64) for x in (scale, reach)]
     objects = ids.get("pred_object_M"), ids.get("true_object_J")
     wide = [x.double() if x.is_floating_point() else x for x in arguments]
     inputs = (*wide[:2], objects[0], *wide[2:5], objects[1], *wide[5:], *scales)
-    *parts, true_match, true_frames = reference.relation_graph(*inputs, angle, matching, extra, shape)
+    *parts, true_match, true_frames = reference.relation_graph(*inputs, angle, matching, extra, shape, edges)
     given = [x if x is not None else torch.zeros(0, dtype=kind) for x, kind in zip(
         (arguments[0], arguments[1], objects[0], *arguments[2:5], objects[1], *arguments[5:], *scales),
         (*[torch.int64] * 9, *[torch.float64] * 2), strict=True)]  # fmt: skip
     score, frames = np.full((graphs, 6), np.nan, given[1].numpy().dtype), np.full((graphs, 6), -9, np.int64)
     match = np.full(preds, -9, np.int64)
-    work = np.full(3 * preds + 4 * truths, np.nan), np.full(4 * preds + 5 * truths, -9, np.int32)
+    work = np.full(3 * preds + 11 * truths, np.nan), np.full(4 * preds + 6 * truths, -9, np.int32)
     present = sum(bit for bit, x in zip((1, 2, 4, 8), (*scales, objects[1], objects[0]), strict=True) if x is not None)
     name = "float32" if dtype == torch.float32 else "float64"
     numbers = (graphs, preds, truths, arguments[1].shape[1], present, ANGLES.index(angle), matching == "greedy")
     getattr(kernels, f"relation_graph_{name}")(
-        *(x.numpy() for x in given), score, match, frames, *work, *numbers, extra, shape,
+        *(x.numpy() for x in given), score, match, frames, *work, *numbers, extra, shape, edges == "shape",
         seed=seed, offset_elements=moved or {},
     )  # fmt: skip
     tolerance = 2e-7 if dtype == torch.float32 else 1e-12
@@ -58,6 +66,7 @@ OPTIONS = [
     {"angle": "none", "matching": "greedy"},
     {"shape": True, "extra": False},
     {"reach": 1.5, "matching": "greedy"},
+    {"scale": None, "edges": "position", "shape": True},
 ]
 
 

@@ -74,7 +74,7 @@ def calls():
     yield videostr.assignment_ragged, (torch.rand(5), offsets, offsets, torch.tensor([0, 1, 2]), 5, 2, False)
     nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), offsets
     for name, scale in (("turn", None), ("none", torch.rand(2, dtype=torch.float64))):
-        options = (scale, None, name, "optimal", True, False)
+        options = (scale, None, name, "optimal", True, False, "shape")
         yield videostr.relation_graph, (*nodes, *nodes, torch.tensor([0, 1, 2]), *options)
 
 

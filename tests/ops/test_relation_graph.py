@@ -130,9 +130,14 @@ def test_against_numpy_and_scipy(data, dimensions, angle, greedy, count_extra):
     expected = truth_of_graph(pred, true, 5.0, angle, greedy, count_extra)
     matching = "greedy" if greedy else "optimal"
     arguments = (*_nodes(pred, dimensions), *_nodes(true, dimensions), torch.tensor([0, len(true)]))
-    result = ops.relation_graph(*arguments, scale=5.0, angle=angle, matching=matching, count_extra=count_extra)
+    result = ops.relation_graph(
+        *arguments, scale=5.0, angle=angle, matching=matching, count_extra=count_extra, edge_matching="position"
+    )
     mine = [x[0].item() for x in (result.node_B, result.distance_B, result.angle_B, result.edge_B, result.graph_B)]
     assert all(0 <= x <= 1 for x in mine)
+    by_shape = ops.relation_graph(*arguments, scale=5.0, angle=angle, matching=matching, count_extra=count_extra)
+    assert torch.equal(by_shape.node_B, result.node_B) and torch.equal(by_shape.match_M, result.match_M)
+    assert all(0 <= x.item() <= 1 for x in by_shape[:6])
     # among equally good matchings, and past the scale, scipy and we may choose otherwise: the node score stays
     assert math.isclose(mine[0], expected[0], abs_tol=1e-5)
     matched = [(m, j) for m, j in enumerate(result.match_M.tolist()) if j >= 0]
@@ -153,6 +158,7 @@ OPTIONS = [
     {"angle": "none", "matching": "greedy"},
     {"scale": 2.0, "scale_invariant": True, "count_extra": False},
     {"displacement_scale": 1.5},
+    {"scale": "diagonal", "edge_matching": "position"},
 ]
 
 
@@ -166,7 +172,8 @@ def test_kernel_against_the_specification(dimensions, options, dtype, rng):
         if "displacement_scale" in options and not objects:
             continue
         mine = ops.relation_graph(*arguments, **options, **objects)
-        wide = {"angle": "turn", "matching": "optimal", "count_extra": True, "scale_invariant": False} | options
+        wide = {"angle": "turn", "matching": "optimal", "count_extra": True, "scale_invariant": False}
+        wide |= {"edge_matching": "shape"} | options
         scale, reach = wide.pop("scale", GRID_SCALE), wide.pop("displacement_scale", None)
         scales = [
             None if x in ("diagonal", None) else torch.full((40,), x, dtype=torch.float64) for x in (scale, reach)
@@ -355,6 +362,7 @@ GOOD = {
         ({"scale": torch.tensor([math.inf])}, ValueError, "scale must hold finite numbers > 0"),
         ({"angle": "signed"}, ValueError, "angle must be one of turn, direction, none"),
         ({"matching": "best"}, ValueError, "matching must be one of optimal, greedy"),
+        ({"edge_matching": "pose"}, ValueError, "edge_matching must be one of shape, position"),
         ({"pred_object_M": torch.tensor([0, 1, 2])}, ValueError, "need true_object"),
         ({"displacement_scale": 1.0}, ValueError, "need true_object"),
         ({"true_object_J": torch.tensor([0])}, ValueError, r"true_object must have shape \(2,\)"),

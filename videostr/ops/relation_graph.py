@@ -11,6 +11,7 @@ from .reference import RelationGraph
 
 ANGLES = ("turn", "direction", "none")
 MATCHINGS = ("optimal", "greedy")
+EDGE_MATCHINGS = ("shape", "position")
 GRID_SCALE = 10 * math.sqrt(2)  # the diagonal of SpaceR's 10 x 10 grid
 
 
@@ -28,6 +29,7 @@ def relation_graph(
     matching: str = "optimal",
     count_extra: bool = True,
     scale_invariant: bool = False,
+    edge_matching: str = "shape",
     pred_object_M: Tensor | None = None,
     true_object_J: Tensor | None = None,
     displacement_scale: float | Tensor | None = None,
@@ -64,9 +66,16 @@ def relation_graph(
     the projections on the ground: what a camera that turns about the vertical leaves unchanged.
 
     "optimal" matching makes the sum of close(|p - g|) greatest, and of such matchings takes one of least distances (an
-    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C). Both look at positions:
-    where a class occurs more than once, a turned prediction may be matched otherwise, and its distances and angles
-    then change.
+    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C). Both look at positions, and
+    are what node, displacement and match_M go by.
+
+    Distance and angle have a matching of their own, edge_matching="shape" (O), so that they do not change when the
+    prediction is turned, moved or mirrored as a whole (scaled: with scale_invariant). Within a class it is an
+    assignment whose costs compare lengths alone: how far the predicted node lies from each class's centre against how
+    far the true one does, and then once more from the nodes that were matched by these instead of the centres. In a
+    layout that is symmetric, or nearly, nodes that lengths cannot tell apart go by position; nor can they tell the two
+    sides of a line on which all the rest stands, so a turned prediction may there be matched mirrored. "position":
+    by the nodes' matching. The two are one where no class occurs twice in a frame of either side.
 
     Args:
         pred_class_M, true_class_J: integers.
@@ -80,6 +89,7 @@ def relation_graph(
         angle: "turn", "direction", or "none": then edge = distance.
         matching: "optimal" or "greedy".
         count_extra: whether predicted nodes of a class that the frame does not have lower the node score.
+        edge_matching: "shape" or "position".
         scale_invariant: multiply the prediction's lengths by the number that makes its matched edges, over the whole
             graph, sum to the true ones: distance and displacement are then of shape alone. The node score is not.
         true_object_J: which object a true node is, one id at most once a frame; with them displacement is scored.
@@ -118,6 +128,7 @@ def relation_graph(
         raise ValueError("true_position must be finite, got NaN or infinity")
     check_choice("angle", angle, ANGLES)
     check_choice("matching", matching, MATCHINGS)
+    check_choice("edge_matching", edge_matching, EDGE_MATCHINGS)
     objects = {"pred_object": (pred_object_M, pred_class_M), "true_object": (true_object_J, true_class_J)}
     for name, (value, like) in objects.items():
         if value is not None:
@@ -149,6 +160,7 @@ def relation_graph(
         matching,
         bool(count_extra),
         bool(scale_invariant),
+        edge_matching,
     )
     return RelationGraph(*score_B6.unbind(1), match_M, frames_B6)
 

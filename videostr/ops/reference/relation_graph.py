@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from .assignment import solve
+from .shape_matching import match_cost, match_shapes
 
 PARTS = ("node", "distance", "angle", "edge", "displacement", "graph")
-BEYOND = 1e-6  # what a distance past the scale adds to a matching's cost: it decides between equals, nothing more
 
 
 class RelationGraph(NamedTuple):
@@ -42,6 +42,7 @@ def relation_graph(
     matching: str,
     count_extra: bool,
     scale_invariant: bool,
+    edge_matching: str,
 ) -> RelationGraph:
     """`scale` None: the diagonal of the box around a graph's true nodes; `displacement_scale` None: as `scale`."""
     p, t, frame_offsets = pred_offsets_F1.tolist(), true_offsets_F1.tolist(), frame_offsets_B1.tolist()
@@ -60,15 +61,21 @@ def relation_graph(
         for pred_f, true_f in frames:
             matched = match_M[pred_f] >= 0
             seen_JD[match_M[pred_f][matched] + true_f.start] = pred[pred_f][matched]
-        unit = _unit(true, seen_JD, frames) if scale_invariant else 1.0
+        edge_JD = seen_JD
+        if edge_matching == "shape":
+            edge_JD = torch.full_like(true, math.nan)
+            for pred_f, true_f in frames:
+                nodes = pred_class_M[pred_f], pred[pred_f], true_class_J[true_f], true[true_f]
+                edge_JD[true_f] = match_shapes(*nodes, scale, scale_invariant)
+        unit = _unit(true, edge_JD, frames) if scale_invariant else 1.0
         parts: dict[str, list[float]] = {part: [] for part in PARTS}
         for pred_f, true_f in frames:
             of_frame = {
                 "node": _node_score(
                     pred_class_M[pred_f], true_class_J[true_f], true[true_f], seen_JD[true_f], scale, count_extra
                 ),
-                "distance": _distance_score(true[true_f], seen_JD[true_f], unit, scale),
-                "angle": _ANGLES[angle](true[true_f], seen_JD[true_f]),
+                "distance": _distance_score(true[true_f], edge_JD[true_f], unit, scale),
+                "angle": _ANGLES[angle](true[true_f], edge_JD[true_f]),
             }
             of_frame["edge"] = _mean(x for x in (of_frame["distance"], of_frame["angle"]) if x is not None)
             of_frame["graph"] = _mean(x for x in (of_frame["node"], of_frame["edge"]) if x is not None)
@@ -118,9 +125,7 @@ def _match(pred_class, pred, true_class, true, scale, matching) -> Tensor:
         if matching == "greedy":
             pairs = _closest_first(gap_RC)
         else:
-            part = gap_RC / scale if scale > 0 else torch.where(gap_RC > 0, math.inf, 0.0)
-            cost_RC = torch.where(part <= 1, part, 1 + BEYOND * (1 - 1 / part))
-            pairs = [(r, k) for r, k in enumerate(solve(cost_RC.tolist())) if k >= 0]
+            pairs = [(r, k) for r, k in enumerate(solve(match_cost(gap_RC, scale).tolist())) if k >= 0]
         for r, k in pairs:
             match_M[rows[r]] = columns[k]
     return match_M

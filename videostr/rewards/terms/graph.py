@@ -23,7 +23,8 @@ Frames = tuple[tuple[float | None, tuple[Node, ...]], ...]
 class GraphTerm:
     """One part of `ops.relation_graph`, which says what each is; 0 without a graph.
 
-    scale ("grid", "diagonal" or a length), angle, matching, count_extra, scale_invariant: of the operator.
+    scale ("grid", "diagonal" or a length), angle, matching, count_extra, scale_invariant, edge_matching: of the
+    operator.
     tolerance: a true frame is compared with the written frame nearest to it in time, at most so many seconds away;
     where either side has no times, frame by frame in order (O).
 
@@ -37,6 +38,7 @@ class GraphTerm:
     matching: Literal["optimal", "greedy"] = "optimal"
     count_extra: bool = True
     scale_invariant: bool = False
+    edge_matching: Literal["shape", "position"] = "shape"
     tolerance: float = 0.25
     columns: ClassVar = ("graph",)
     optional: ClassVar = ()
@@ -48,7 +50,8 @@ class GraphTerm:
             raise ValueError(f"tolerance: expected seconds >= 0, got {self.tolerance!r}")
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
-        options = (self.scale, self.angle, self.matching, self.count_extra, self.scale_invariant, self.tolerance)
+        matchings = (self.matching, self.edge_matching)
+        options = (self.scale, self.angle, *matchings, self.count_extra, self.scale_invariant, self.tolerance)
         parts, reasons = batch.once(("graph", options), lambda: self._all_parts(batch))
         return Score(parts[self.part], reasons)
 
@@ -85,6 +88,7 @@ class GraphTerm:
             matching=self.matching,
             count_extra=self.count_extra,
             scale_invariant=self.scale_invariant,
+            edge_matching=self.edge_matching,
             true_object_J=torch.from_numpy(np.array(_objects([truth for _, truth in pairs]), np.int64)),
         )
 
