@@ -193,6 +193,9 @@ def test_choice(monkeypatch):
     assert prefix_flash.choose(On(torch.bfloat16, 128)) is prefix_flash.Varlen
     for dtype, width in ((torch.float32, 128), (torch.bfloat16, 36), (torch.float16, 264)):
         assert prefix_flash.choose(On(dtype, width)) is None
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (8, 9))
+    assert prefix_flash.choose(On(torch.float16, 192)) is prefix_flash.Varlen
+    assert prefix_flash.choose(On(torch.float16, 256)) is None
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (7, 5))
     assert prefix_flash.choose(On(torch.float16, 128)) is None
 

@@ -44,17 +44,14 @@ def plain(value: Any) -> Any:
 
 def plain_columns(reward: RewardSpec, columns: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The columns that the reward reads. The values of one object, as a group's are, stay one."""
-    # Identities hold while the values live: hence the lists.
-    known: dict[int, Any] = {}
+    return {name: _each_once(list(columns[name])) for name in reward.needs if columns.get(name) is not None}
 
-    def once(value: Any) -> Any:
-        if id(value) not in known:
-            known[id(value)] = plain(value)
-        return known[id(value)]
 
-    return {
-        name: [once(value) for value in list(columns[name])] for name in reward.needs if columns.get(name) is not None
-    }
+def _each_once(values: list[Any]) -> list[Any]:
+    """`plain` of every value, of one object once. The list keeps the objects, and so their identities, alive."""
+    known = {id(value): value for value in values}
+    known = {key: plain(value) for key, value in known.items()}
+    return [known[id(value)] for value in values]
 
 
 def same_prompt(prompts: Sequence[Any]) -> list[str]:

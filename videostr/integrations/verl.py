@@ -44,8 +44,7 @@ def compute_scores(
     infos = [info or {} for info in (extra_infos if extra_infos is not None else [None] * len(solution_strs))]
     truths = [_columns(spec, truth) for truth in ground_truths]
     rows = [{**info, **truth} for info, truth in zip(infos, truths, strict=True)]
-    columns = {name: [plain(row.get(name)) for row in rows] for name in spec.needs}
-    columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+    columns = {name: [plain(row.get(name)) for row in rows] for name in spec.needs if any(name in row for row in rows)}
     groups = [repr(info.get("index", truth)) for info, truth in zip(infos, truths, strict=True)]
     lengths = [info.get("response_length") for info in infos]
     tokens = None if None in lengths else [int(length) for length in lengths]

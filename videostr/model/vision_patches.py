@@ -18,5 +18,7 @@ class PatchProjection(nn.Conv3d):
 def project_by_product(visual: nn.Module) -> None:
     """Let the tower's own projection, the very module, multiply instead of convolve."""
     projection = visual.patch_embed.proj
-    if type(projection) is nn.Conv3d and projection.kernel_size == projection.stride:
+    if type(projection) is not nn.Conv3d or projection.stride != projection.kernel_size or projection.groups != 1:
+        return
+    if set(projection.padding) == {0} and set(projection.dilation) == {1}:
         projection.__class__ = PatchProjection

@@ -71,7 +71,8 @@ def linear_logprob(
     hidden_ND, weight_VD, target_N, head = check_head(
         hidden_ND, weight_VD, target_N, bias, temperature, softcap, logit_scale
     )
-    keep_logits = keep_logits and torch.is_grad_enabled()
+    given = (hidden_ND, weight_VD, head.bias)
+    keep_logits = keep_logits and torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in given)
     return torch.ops.videostr.linear_logprob(hidden_ND, weight_VD, target_N, *head, keep_logits)[:2]
 
 

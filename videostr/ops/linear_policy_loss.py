@@ -17,7 +17,7 @@ from .linear_logprob import Head, check_head, check_target, equal_parts, linear_
 from .policy_loss import check_options, looks_ahead, named_stats, policy_loss
 from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
 
-CHUNK_BYTES = 320 << 20  # of whole rows of logits at a time: the workspace
+CHUNK_BYTES = 320 << 20  # of whole rows of logits at a time
 PARTIAL_BYTES = 32 << 20  # of a 16-bit product at a time, before it is added to the weight's gradient
 _NEED = 12  # the place of `need` among the operator's arguments
 _SUMS, _MAXIMA = ("policy", "kl", "entropy", "tokens"), ("ratio_max", "mismatch_max")
@@ -49,7 +49,8 @@ def linear_policy_loss(
     - Where neither kl_coef nor entropy_coef is on, tokens with advantage 0 cannot contribute: they go through no
       product and are in no statistic (the loss and its normalisation are the same).
     - What depends on a whole answer (gspo, luspo, vespo; importance of sequences) needs its log-probs before any of its
-      gradients: there the two operators run one after the other, with a fourth product.
+      gradients: there the two operators run one after the other, with a fourth product. So they do in float16, where
+      gradients made before the loss is scaled would round to 0.
 
     Args:
         hidden_RD, weight_VD, target_R, bias, temperature, softcap, logit_scale: as in `linear_logprob`; the rows are
@@ -89,7 +90,7 @@ def linear_policy_loss(
     place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
     wide = wide_dtype(hidden_RD.dtype)
 
-    if looks_ahead(loss_type, chosen):
+    if looks_ahead(loss_type, chosen) or hidden_RD.dtype == torch.float16:
         head_R = (head.bias, head.temperature, softcap, logit_scale)
         logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head_R)
 

@@ -23,8 +23,9 @@ def prefix_attention(
 ) -> Tensor:
     """Attention in which a prompt sees itself and an answer sees its prompt and itself, each causally.
 
-    Memory is linear in T. On the CPU torch's flash kernel does the work; on CUDA, in float16 and bfloat16 with D a
-    multiple of 8 up to 256, flash-attention's kernels for sequences of different lengths; flex_attention otherwise.
+    Memory is linear in T, except on the CPU, where stretches are padded to the longest. There torch's flash kernel does
+    the work; on CUDA, in float16 and bfloat16 with D a multiple of 8 up to 256, flash-attention's kernels for sequences
+    of different lengths; flex_attention otherwise.
 
     Args:
         query_THD: (T, H, D), floating; T the layout's tokens.

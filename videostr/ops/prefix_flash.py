@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .prefix_layout import Sequences
 
-MOST_WIDTH = 256  # of a head, in flash-attention's CUDA kernels
+MOST_WIDTH, MOST_WIDTH_SMALL = 256, 192  # of a head, in flash-attention's CUDA kernels; on GPUs with less shared memory
 
 
 class Kernel(Protocol):
@@ -45,7 +45,10 @@ def choose(query: Tensor) -> type[Kernel] | None:
         return Padded
     half = query.dtype in (torch.float16, torch.bfloat16)
     if query.device.type == "cuda" and half and query.shape[-1] % 8 == 0 and query.shape[-1] <= MOST_WIDTH:
-        return Varlen if torch.cuda.get_device_capability(query.device) >= (8, 0) else None
+        capability = torch.cuda.get_device_capability(query.device)
+        # torch refuses the backward of wider heads there
+        fits = query.shape[-1] <= MOST_WIDTH_SMALL or capability not in ((8, 6), (8, 9), (12, 0), (12, 1))
+        return Varlen if capability >= (8, 0) and fits else None
     return None
 
 

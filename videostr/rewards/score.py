@@ -19,6 +19,6 @@ def score_answers(reward: Reward, sample: Sample, completions: Sequence[str], to
     count = len(completions)
     if isinstance(reward, RewardSpec):
         known = sample.meta | {"spans": sample.spans, "duration": sample.duration}
-        columns = {name: [known[name]] * count for name in reward.needs if known.get(name) is not None}
+        columns = {name: [known[name]] * count for name in reward.needs if name in known}
         return reward(completions, columns, tokens=tokens)
     return reward(completions, [sample.spans] * count, [sample.duration] * count)

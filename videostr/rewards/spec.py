@@ -9,6 +9,7 @@ columns: {answer: solution}   # what the data set calls our columns
 """
 
 import difflib
+import math
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ NAMES = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 """The specs that come with the package, for `load_reward`."""
 
 
+_TAKEN = ("score", "reason")
 _FINE = frozenset(("ok", "not_asked"))
 
 
@@ -67,6 +69,8 @@ class RewardSpec:
             raise ValueError("terms: expected at least one term, got none")
         built: dict[str, Term] = {}
         for name, spec in self.terms.items():
+            if name in _TAKEN:
+                raise ValueError(f"terms.{name}: this name is what trainers call the sum or the reason; choose another")
             built[name] = _build(name, spec, before=tuple(built))
         for name in self.task:
             if name not in self.terms:
@@ -189,6 +193,8 @@ def _build(name: str, spec: TermSpec, before: tuple[str, ...]) -> Term:
         raise ValueError(str(error)) from error
     wanted = {f"terms.{name}.options.term": other for other in getattr(term, "needs_terms", ())}
     if spec.gate is not None:
+        if not math.isfinite(spec.gate.above):
+            raise ValueError(f"terms.{name}.gate.above: expected a finite number, got {spec.gate.above!r}")
         wanted[f"terms.{name}.gate.term"] = spec.gate.term
     for key, other in wanted.items():
         if other not in before:

@@ -48,7 +48,7 @@ def parse_choice(
     if len(content) > _MAX_CONTENT:
         return ParsedChoice(None, "too_long")
     plain = content.replace("*", "").strip()
-    texts = None if options is None else [option_text(option) for option in options]
+    texts = None if options is None else [option_text(option) for option in options[: len(ascii_uppercase)]]
     named = None if texts is None else _by_text(plain, texts)
     if named is not None:
         return named
@@ -87,7 +87,7 @@ def _by_text(text: str, texts: Sequence[str]) -> ParsedChoice | None:
         return None
     if len(found) > 1:
         return ParsedChoice(None, "ambiguous")
-    return ParsedChoice(ascii_uppercase[found[0] % 26], "ok")
+    return ParsedChoice(ascii_uppercase[found[0]], "ok")
 
 
 def _two_letters(text: str) -> bool:

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Literal, NamedTuple
 
-from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair
+from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair, spaced
 from videostr.rewards.parse.tags import find_section
 
 Mode = Literal["strict", "paper"]
@@ -78,8 +78,8 @@ def _read_content(text: str, start: int, end: int) -> tuple[Span | None, str]:
     match = _AS_ASKED.fullmatch(text, start, end)
     if match is not None:
         return checked(float(match[1]), float(match[2]))
-    content = text[start:end].strip()
-    if not content.strip("[]() \t\r\n,"):
+    content = spaced(text[start:end])
+    if not content.strip("[]() ,"):
         return None, "empty"
     match = _PAIR.fullmatch(content) if len(content) <= _MAX_CONTENT else None
     return (None, "bad_number") if match is None else read_pair(match)
@@ -130,6 +130,11 @@ _FREE = re.compile(
 )
 
 
+def _behind_thinking(text: str) -> int:
+    place = text.rfind("</think>")
+    return 0 if place < 0 else place + len("</think>")
+
+
 def find_interval(text: str) -> ParsedInterval:
     """The interval of an answer in plain words, as TimeLens asks for: "The event happens in 5.2 - 7 seconds".
 
@@ -144,7 +149,7 @@ def find_interval(text: str) -> ParsedInterval:
     section = find_section(text, "answer")
     if section.reason == "unclosed_think":
         return ParsedInterval(None, False, "unclosed_think")
-    start, end = (section.start, section.end) if section.reason == "ok" else (text.rfind("</think>") + 1, len(text))
+    start, end = (section.start, section.end) if section.reason == "ok" else (_behind_thinking(text), len(text))
     match = _FREE.search(text, start, end)
     if match is None:
         return ParsedInterval(None, False, "empty" if not text[start:end].strip() else "bad_number")

@@ -7,11 +7,17 @@ Span = tuple[float, float]
 
 _CLOCK = r"(?:[0-9]{1,6}:)?[0-9]{1,6}:[0-9]{1,2}(?:\.[0-9]*)?"
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
-TIME = rf"([+\-−]?)\s*({_CLOCK}|(?:{_NUMBER}))\s*(?:seconds?|secs?|s)?"
-"""A time: group 1 its sign, group 2 its digits, for `seconds`. Meant for short texts."""
-BETWEEN = r"\s*(?:,|;|-|–|—|−|~|to|and)\s*"
-PAIR = rf"[\[(]?\s*{TIME}{BETWEEN}{TIME}\s*[\])]?"
+# One space at most: neighbouring runs of white space would be divided in every way there is.
+TIME = rf"([+\-−]?) ?({_CLOCK}|(?:{_NUMBER})) ?(?:seconds?|secs?|s)?"
+"""A time: group 1 its sign, group 2 its digits, for `seconds`. For texts that `spaced` has gone over."""
+BETWEEN = r" ?(?:,|;|-|–|—|−|~|to|and) ?"
+PAIR = rf"[\[(]? ?{TIME}{BETWEEN}{TIME} ?[\])]?"
 """Two times, for `read_pair`."""
+
+
+def spaced(text: str) -> str:
+    """The text with every run of white space as one space, and none around it."""
+    return " ".join(text.split())
 
 
 def seconds(sign: str, digits: str) -> float | None:
@@ -52,7 +58,7 @@ _TIME = re.compile(TIME)
 def read_time(text: object) -> float | None:
     """A point in time >= 0, from text or a number; None for anything else."""
     if isinstance(text, str):
-        match = _TIME.fullmatch(text.strip()) if len(text) <= 40 else None
+        match = _TIME.fullmatch(spaced(text)) if len(text) <= 40 else None
         value = None if match is None else seconds(match[1], match[2])
     elif isinstance(text, int | float) and not isinstance(text, bool):
         try:

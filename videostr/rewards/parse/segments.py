@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair
+from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair, spaced
 from videostr.rewards.parse.tags import find_section
 
 
@@ -39,7 +39,7 @@ def parse_segments(text: str, tag: str = "answer") -> ParsedSegments:
     section = find_section(text, tag)
     if section.reason != "ok":
         return ParsedSegments((), False, False, section.reason)
-    spans, written, reason = _read(text[section.start : section.end].strip())
+    spans, written, reason = _read(spaced(text[section.start : section.end]))
     if not spans:
         return ParsedSegments((), False, False, reason)
     if section.thinking != "ok":
@@ -53,7 +53,7 @@ def parse_segments(text: str, tag: str = "answer") -> ParsedSegments:
 
 def _read(content: str) -> tuple[tuple[Span, ...], set[str], str]:
     """(segments, the numbers as written, reason)."""
-    if not content.strip("[]() \t\r\n,"):
+    if not content.strip("[]() ,"):
         return (), set(), "empty"
     if len(content) > _MAX_CONTENT:
         return (), set(), "too_long"

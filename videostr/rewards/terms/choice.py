@@ -1,5 +1,6 @@
 """Multiple choice: 1 for the right option, else 0."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -15,7 +16,8 @@ from videostr.rewards.parse.choice import option_text, parse_choice
 class ChoiceTerm:
     """Whether the option that is named is the right one (as STI-Bench and VSI-Bench, C; how it is read: O).
 
-    where: "answer" or "boxed". Columns: answer, a letter or the right option's text; options, the options' texts.
+    where: "answer" or "boxed". Columns: answer, a letter or the right option's text; options,
+    the options' texts, in a list or by letter.
     """
 
     where: Literal["answer", "boxed"] = "answer"
@@ -26,11 +28,32 @@ class ChoiceTerm:
         right, reasons = [], []
         rows = zip(batch.texts, batch.column("answer"), batch.optional("options"), strict=True)
         for row, (text, answer, options) in enumerate(rows):
+            options = _texts(options, row)
             truth = _truth(answer, options, row)
             parsed = parse_choice(text, options, where=self.where)
             right.append(parsed.letter == truth)
             reasons.append(parsed.reason)
         return Score(torch.tensor(right, dtype=torch.float64), reasons)
+
+
+def _texts(options: object, row: int) -> list[str] | None:
+    """The options' texts in order: of a list, or of STI-Bench's mapping of letters to texts, which may be JSON text."""
+    if isinstance(options, str):
+        try:
+            options = json.loads(options)
+        except ValueError:
+            raise ValueError(
+                f"options[{row}]: expected a list of texts or JSON text of one, got {options!r:.80}"
+            ) from None
+    if isinstance(options, Mapping):
+        if sorted(options) != list(ascii_uppercase[: len(options)]):
+            raise ValueError(f"options[{row}]: expected the letters A, B, … as keys, got {list(options)!r:.80}")
+        options = [options[letter] for letter in sorted(options)]
+    if options is None:
+        return None
+    if len(options) > len(ascii_uppercase) or not all(isinstance(option, str) for option in options):
+        raise ValueError(f"options[{row}]: expected at most {len(ascii_uppercase)} texts, got {options!r:.80}")
+    return list(options)
 
 
 def _truth(answer: object, options: Sequence[str] | None, row: int) -> str:

@@ -1,5 +1,6 @@
 """A bonus for answers that are right and neither short nor long, which looks at the whole group."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class LengthTerm:
     optional: ClassVar = ()
 
     def __post_init__(self) -> None:
+        if not math.isfinite(self.above):
+            raise ValueError(f"above: expected a finite number, got {self.above!r}")
         if not 0 < self.least <= self.most:
             raise ValueError(f"least, most: expected 0 < least <= most, got {self.least} and {self.most}")
 
