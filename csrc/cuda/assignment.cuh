@@ -5,7 +5,8 @@
 
 namespace videostr::cuda {
 
-constexpr int kAssignmentWarps = 4, kAssignmentBlocks = 4;  // a block; an SM: leaves 128 registers a thread
+constexpr int kAssignmentThreads = 128;
+constexpr int kAssignmentWarps = kAssignmentThreads / kWarp, kAssignmentBlocks = 4;  // blocks an SM: 128 registers a thread
 constexpr int kMostShared = 256;  // of the longer side: its scratch then fits into 48 KiB for every warp of a block
 
 // Where one problem's numbers lie. `scratch`: its place in a workspace for all problems.
@@ -48,7 +49,7 @@ __device__ __forceinline__ void assign(const T* cost, T* total, int64_t* column,
 // cost [problems, rows, columns], row_count and column_count [problems] or null -> total [problems], column [problems, rows],
 // row [problems, columns]. Scratch in dynamic shared memory, or, `large`, in workspace.
 template <typename T, bool large>
-__global__ void __launch_bounds__(kAssignmentWarps* kWarp, kAssignmentBlocks)
+__global__ void __launch_bounds__(kAssignmentThreads, kAssignmentBlocks)
     assignment_kernel(const T* cost, const int64_t* row_count, const int64_t* column_count, T* total, int64_t* column,
                       int64_t* row, double* doubles, int* ints, int64_t problems, int64_t rows, int64_t columns,
                       bool maximize) {
@@ -75,7 +76,7 @@ __global__ void __launch_bounds__(kAssignmentWarps* kWarp, kAssignmentBlocks)
 
 // The same of matrices one behind the other; offsets [problems + 1]. Scratch in a workspace for all rows and columns.
 template <typename T>
-__global__ void __launch_bounds__(kAssignmentWarps* kWarp, kAssignmentBlocks)
+__global__ void __launch_bounds__(kAssignmentThreads, kAssignmentBlocks)
     assignment_ragged_kernel(const T* cost, const int64_t* cost_offset, const int64_t* row_offset,
                              const int64_t* column_offset, T* total, int64_t* column, int64_t* row, double* doubles,
                              int* ints, int64_t problems, bool maximize) {
@@ -97,7 +98,7 @@ void assignment(const T* cost, const int64_t* row_count, const int64_t* column_c
                 cudaStream_t stream) {
   if (problems == 0) return;
   const int64_t side = rows > columns ? rows : columns;
-  const dim3 grid(static_cast<unsigned>(blocks(problems, kAssignmentWarps))), block(kAssignmentWarps * kWarp);
+  const dim3 grid(static_cast<unsigned>(blocks(problems, kAssignmentWarps))), block(kAssignmentThreads);
   if (side <= kMostShared) {
     const int bytes = static_cast<int>(kAssignmentWarps * side * kScratchBytes);
     VIDEOSTR_LAUNCH((assignment_kernel<T, false>), grid, block, bytes, stream, cost, row_count, column_count, total, column,
@@ -113,7 +114,7 @@ void assignment_ragged(const T* cost, const int64_t* cost_offset, const int64_t*
                        T* total, int64_t* column, int64_t* row, double* doubles, int* ints, int64_t problems, bool maximize,
                        cudaStream_t stream) {
   if (problems == 0) return;
-  const dim3 grid(static_cast<unsigned>(blocks(problems, kAssignmentWarps))), block(kAssignmentWarps * kWarp);
+  const dim3 grid(static_cast<unsigned>(blocks(problems, kAssignmentWarps))), block(kAssignmentThreads);
   VIDEOSTR_LAUNCH((assignment_ragged_kernel<T>), grid, block, 0, stream, cost, cost_offset, row_offset, column_offset, total,
                   column, row, doubles, ints, problems, maximize);
 }

@@ -6,7 +6,8 @@
 
 namespace videostr::cuda {
 
-constexpr int kGraphWarps = 4, kGraphBlocks = 2;  // a block; an SM: leaves 255 registers a thread
+constexpr int kGraphThreads = 128;
+constexpr int kGraphWarps = kGraphThreads / kWarp, kGraphBlocks = 2;  // blocks an SM: 255 registers a thread
 
 // Room for every node of every graph: doubles [3 (preds + truths) + 8 truths], ints [3 (preds + truths) + preds + 3 truths].
 struct GraphScratch {
@@ -394,7 +395,7 @@ struct GraphWalk {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kGraphWarps* kWarp, kGraphBlocks)
+__global__ void __launch_bounds__(kGraphThreads, kGraphBlocks)
     relation_graph_kernel(Graphs<T> in, int64_t graphs, int64_t preds, int64_t truths, double* doubles, int* ints) {
   const int lane = threadIdx.x % kWarp;
   const int64_t b = static_cast<int64_t>(blockIdx.x) * kGraphWarps + threadIdx.x / kWarp;
@@ -454,7 +455,7 @@ void relation_graph(const int64_t* pred_class, const T* pred_position, const int
                      score,
                      match,
                      frames};
-  const dim3 grid(static_cast<unsigned>(blocks(graphs, kGraphWarps))), block(kGraphWarps * kWarp);
+  const dim3 grid(static_cast<unsigned>(blocks(graphs, kGraphWarps))), block(kGraphThreads);
   VIDEOSTR_LAUNCH((relation_graph_kernel<T>), grid, block, 0, stream, in, graphs, preds, truths, doubles, ints);
 }
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.boxes import number
 from videostr.rewards.parse.number import parse_number
 
-THRESHOLDS = tuple((50 + 5 * step) / 100 for step in range(10))
+THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as VSI-Bench's code makes them, to the last bit
 
 
 def mean_relative_accuracy(pred_N: torch.Tensor, true_N: torch.Tensor) -> torch.Tensor:
@@ -22,7 +23,7 @@ def mean_relative_accuracy(pred_N: torch.Tensor, true_N: torch.Tensor) -> torch.
     """
     gap_N = (pred_N - true_N).abs() / true_N.abs()
     gap_N = torch.where((pred_N == true_N) & true_N.isfinite(), 0.0, gap_N)  # 0 / 0
-    limits = 1 - torch.tensor(THRESHOLDS, dtype=torch.float64)
+    limits = 1 - torch.from_numpy(THRESHOLDS)
     return (gap_N[:, None] <= limits).double().mean(1)
 
 
