@@ -7,7 +7,7 @@ namespace videostr::cuda {
 
 constexpr int kAssignmentThreads = 128;
 constexpr int kAssignmentWarps = kAssignmentThreads / kWarp, kAssignmentBlocks = 4;  // blocks an SM: 128 registers a thread
-constexpr int kMostShared = 256;  // of the longer side: its scratch then fits into 48 KiB for every warp of a block
+constexpr int kMostSideShared = 256;  // of the longer side: its scratch then fits into 48 KiB for every warp of a block
 
 // Where one problem's numbers lie. `scratch`: its place in a workspace for all problems.
 struct AssignmentPlace {
@@ -99,7 +99,7 @@ void assignment(const T* cost, const int64_t* row_count, const int64_t* column_c
   if (problems == 0) return;
   const int64_t side = rows > columns ? rows : columns;
   const dim3 grid(static_cast<unsigned>(blocks(problems, kAssignmentWarps))), block(kAssignmentThreads);
-  if (side <= kMostShared) {
+  if (side <= kMostSideShared) {
     const int bytes = static_cast<int>(kAssignmentWarps * side * kScratchBytes);
     VIDEOSTR_LAUNCH((assignment_kernel<T, false>), grid, block, bytes, stream, cost, row_count, column_count, total, column,
                     row, doubles, ints, problems, rows, columns, maximize);
