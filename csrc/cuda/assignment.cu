@@ -25,7 +25,7 @@ Result assignment(const Tensor& cost_in, const std::optional<Tensor>& rows_in, c
   std::optional<Tensor> row_count, column_count;
   if (rows_in) row_count = torch::stable::contiguous(*rows_in);
   if (columns_in) column_count = torch::stable::contiguous(*columns_in);
-  Workspace work(cost, side > cuda::kMostShared ? problems * side : 0);
+  Workspace work(cost, side > cuda::kMostSideShared ? problems * side : 0);
   auto run = [&](auto zero) {
     using T = decltype(zero);
     cuda::assignment<T>(cost.const_data_ptr<T>(), row_count ? row_count->const_data_ptr<int64_t>() : nullptr,
