@@ -18,15 +18,17 @@ constexpr size_t kNone = std::string_view::npos;
 
 bool is_space(unsigned char c) { return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f); }
 bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
-bool is_lower(unsigned char c) { return c >= 'a' && c <= 'z'; }
+bool is_letter(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-// Length of a tag (</?[a-z][a-z_]{0,15}>) at the start of text, else 0.
+// Length of a tag (</?[A-Za-z][A-Za-z0-9_]{0,15} ?/?>) at the start of text, else 0.
 size_t tag_length(std::string_view text) {
   size_t at = 1;
   if (at < text.size() && text[at] == '/') ++at;
-  if (at >= text.size() || !is_lower(text[at])) return 0;
+  if (at >= text.size() || !is_letter(text[at])) return 0;
   size_t letters = 0;
-  for (; at < text.size() && (is_lower(text[at]) || (letters > 0 && text[at] == '_')); ++at) ++letters;
+  for (; at < text.size() && (is_letter(text[at]) || is_digit(text[at]) || text[at] == '_'); ++at) ++letters;
+  if (at < text.size() && text[at] == ' ') ++at;
+  if (at < text.size() && text[at] == '/') ++at;
   return letters <= 16 && at < text.size() && text[at] == '>' ? at + 1 : 0;
 }
 
@@ -40,7 +42,7 @@ Code said(std::string_view text) {
       i += length > 0 ? length : 1;
       continue;
     }
-    if (is_digit(c) || is_lower(c) || (c >= 'A' && c <= 'Z')) return kOk;
+    if (is_digit(c) || is_letter(c)) return kOk;
     foreign |= c >= 0x80;
     ++i;
   }

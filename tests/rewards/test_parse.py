@@ -103,6 +103,8 @@ def test_strict_gives_nothing_for_an_interval_that_is_none(content, reason):
         ("<think></think><time>[1, 2]</time>", ((1, 2), False, "empty_think")),
         ("<think> \n</think><time>[1, 2]</time>", ((1, 2), False, "empty_think")),
         ("<think>\u200b...</think><time>[1, 2]</time>", ((1, 2), False, "empty_think")),
+        ("<think><br/><h1></H1><b ></think><time>[1, 2]</time>", ((1, 2), False, "empty_think")),
+        ("<think>1<br>2</think><time>[1, 2]</time>", ((1, 2), True, "ok")),
         ("<think><think></think><time>[1, 2]</time>", ((1, 2), False, "empty_think")),
         ("<think></think><think>a</think><time>[1, 2]</time>", ((1, 2), False, "empty_think")),
     ],

@@ -39,7 +39,7 @@ def says_something(text: str, start: int = 0, end: int | None = None) -> bool:
     return _LETTER_OR_DIGIT.search(_ANY_TAG.sub("", text[start:end])) is not None
 
 
-_ANY_TAG = re.compile(r"</?[a-z][a-z_]{0,15}>")
+_ANY_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9_]{0,15} ?/?>")
 
 
 def _find_plain(text: str, tag: str) -> Section | None:
