@@ -54,7 +54,7 @@ FIELDS = tuple(f.name for f in fields(Sample))
 REQUIRED = ("id", "video", "query", "spans")
 
 
-def _number(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
     """A finite float, or None for anything else (true and false are not numbers here)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -70,7 +70,7 @@ def _parse_spans(value: Any, duration: float | None) -> tuple[tuple[float, float
         raise ValueError(f"spans: expected a list of [start, end] pairs in seconds, at least one, got {value!r:.80}")
     spans = []
     for pair in value:
-        numbers = [_number(x) for x in pair] if isinstance(pair, list) and len(pair) == 2 else [None]
+        numbers = [finite_number(x) for x in pair] if isinstance(pair, list) and len(pair) == 2 else [None]
         if None in numbers:
             raise ValueError(f"spans: expected pairs of two finite numbers, got {pair!r:.80}")
         start, end = numbers
@@ -107,7 +107,7 @@ def _parse_record(record: Any, folder: Path) -> Sample:
         raise ValueError(f"video: expected a path, got {record['video']!r:.80}")
     duration = record.get("duration")
     if duration is not None:
-        duration = _number(duration)
+        duration = finite_number(duration)
         if duration is None or duration <= 0:
             raise ValueError(f"duration: expected seconds > 0 or null, got {record['duration']!r:.80}")
     meta = record.get("meta")

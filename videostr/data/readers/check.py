@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from videostr.data.readers.base import Annotation, Skip
 from videostr.data.readers.videos import VideoIndex, bare
-from videostr.data.samples import DURATION_TOLERANCE, Sample
+from videostr.data.samples import DURATION_TOLERANCE, Sample, finite_number
 
 Overrun = Literal["clip", "reject"]
 OVERRUNS = ("clip", "reject")
@@ -125,7 +124,7 @@ class Checker:
             duration = next((seconds for seconds in known if seconds is not None), None)
         if duration is None:
             return None
-        duration = _number(duration)
+        duration = finite_number(duration)
         if duration is None or duration <= 0:
             raise Refused("bad_duration", f"{annotation.duration!r:.40}")
         return duration
@@ -173,7 +172,9 @@ class Checker:
         return tuple(dict.fromkeys(kept))
 
     def _span(self, span: Any, duration: float | None, notes: Counter[str]) -> tuple[float, float]:
-        numbers = [_number(time) for time in span] if isinstance(span, list | tuple) and len(span) == 2 else [None]
+        numbers = (
+            [finite_number(time) for time in span] if isinstance(span, list | tuple) and len(span) == 2 else [None]
+        )
         if None in numbers:
             raise Refused("bad_time", f"{span!r:.60}")
         start, end = numbers
@@ -221,13 +222,3 @@ def _text(value: Any, what: str) -> str:
     except UnicodeEncodeError as error:
         raise Refused("bad_text", f"{what}: not UTF-8") from error
     return " ".join(value.split()) if what == "query" else value.strip()
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        value = float(value)
-    except OverflowError:
-        return None
-    return value if math.isfinite(value) else None
