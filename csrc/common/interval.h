@@ -9,14 +9,14 @@ enum class Kind { iou, giou, diou, hull, iop, time_r1 };
 
 struct Span {
   double start, end;
-  // Finite and not reversed; x - x is NaN for every x that is not finite.
-  VIDEOSTR_HD bool valid() const { return (start - start == 0.0) & (end - end == 0.0) & (end >= start); }
+  // Not reversed, and far enough from what a double holds that no difference or sum of a few overflows. NaN is neither.
+  VIDEOSTR_HD bool valid() const { return (start > -1e300) & (end < 1e300) & (end >= start); }
 };
 
 VIDEOSTR_HD double smaller(double a, double b) { return a < b ? a : b; }
 VIDEOSTR_HD double larger(double a, double b) { return a > b ? a : b; }
 
-// An interval that is not finite or is reversed, or two that span nothing, score the worst value; never NaN.
+// An interval that is not finite (1e300 and beyond are not) or is reversed, or two that span nothing, score the worst value; never NaN.
 // duration: of the video, for time_r1; one that is not finite or not above 0 scores 0.
 // Without branches, so that a loop over it becomes vector code: what is not chosen may be NaN.
 template <Kind kind>

@@ -181,3 +181,16 @@ GOOD = {"pred": torch.zeros(3, 2), "target": torch.zeros(3, 2)}
 def test_wrong_arguments(change, error, message):
     with pytest.raises(error, match=message):
         ops.temporal_iou(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize("kind", ["iou", "giou", "diou", "hull", "iop"])
+def test_spans_that_a_double_hardly_holds(kind):
+    """Differences of such ends would overflow: they count as not finite, in scores and gradients."""
+    huge = torch.tensor([[-1.7e308, 1e308], [1e308, 1.7e308], [0.0, 1e300]], dtype=torch.float64, requires_grad=True)
+    worst = -1.0 if kind in ("giou", "diou") else 0.0
+    for function in (ops.temporal_iou, ops.reference.temporal_iou):
+        score = function(huge, torch.tensor([[5.0, 8.0]], dtype=torch.float64), kind)
+        assert score.tolist() == [worst] * 3
+        assert torch.autograd.grad(score.sum(), huge)[0].tolist() == [[0.0, 0.0]] * 3
+    large = torch.tensor([[0.0, 9e299]], dtype=torch.float64)
+    assert ops.temporal_iou(large, large, kind).tolist() == [1.0]

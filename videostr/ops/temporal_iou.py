@@ -108,7 +108,7 @@ any_device("temporal_iou_pairwise")(reference.temporal_iou_pairwise)
 
 def _gradients(pred: Tensor, target: Tensor, kind: str, duration: Tensor | None) -> tuple[Tensor, Tensor]:
     """Derivatives of the score by pred and target, (…, 2) each; ties between ends are shared, as torch.max does."""
-    valid = torch.isfinite(pred).all(-1) & torch.isfinite(target).all(-1)
+    valid = reference.within_range(pred) & reference.within_range(target)
     valid = valid & (pred[..., 1] >= pred[..., 0]) & (target[..., 1] >= target[..., 0])
     hull = torch.maximum(pred[..., 1], target[..., 1]) - torch.minimum(pred[..., 0], target[..., 0])
     valid = valid & (hull > 0)

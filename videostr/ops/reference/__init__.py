@@ -38,7 +38,7 @@ from .policy_loss import (
 from .prefix_attention import prefix_attention, prefix_mask
 from .relation_graph import PARTS, RelationGraph, relation_graph
 from .temporal_average_precision import temporal_average_precision
-from .temporal_iou import temporal_iou, temporal_iou_pairwise
+from .temporal_iou import temporal_iou, temporal_iou_pairwise, within_range
 from .temporal_nms import temporal_nms
 from .temporal_set_scores import temporal_set_scores
 
@@ -86,5 +86,6 @@ __all__ = [
     "weighted_policy_loss",
     "wide_dtype",
     "with_sample_size",
+    "within_range",
     "yuv_to_rgb",
 ]

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from .temporal_iou import temporal_iou_pairwise
+from .temporal_iou import temporal_iou_pairwise, within_range
 
 
 def temporal_nms(span_K2: Tensor, score_K: Tensor, offsets_B1: Tensor, threshold: float) -> Tensor:
     keep_K = torch.zeros(len(span_K2), dtype=torch.bool, device=span_K2.device)
     for begin, end in zip(offsets_B1.tolist(), offsets_B1.tolist()[1:], strict=False):
         span = span_K2[begin:end]
-        valid = (torch.isfinite(span).all(-1) & (span[:, 1] >= span[:, 0])).tolist()
+        valid = (within_range(span) & (span[:, 1] >= span[:, 0])).tolist()
         suppresses = (temporal_iou_pairwise(span.double(), span.double()) > threshold).tolist()
         order = torch.sort(
             score_K[begin:end].nan_to_num(-torch.inf, torch.inf, -torch.inf), descending=True, stable=True

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .temporal_iou import temporal_iou_pairwise
+from .temporal_iou import temporal_iou_pairwise, within_range
 
 
 def temporal_set_scores(
@@ -33,7 +33,7 @@ def _of_unions(pred_K2: Tensor, target_J2: Tensor) -> Tensor:
 
 
 def _drop_invalid(span_K2: Tensor) -> Tensor:
-    return span_K2[torch.isfinite(span_K2).all(-1) & (span_K2[:, 1] > span_K2[:, 0])]
+    return span_K2[within_range(span_K2) & (span_K2[:, 1] > span_K2[:, 0])]
 
 
 def _covers(span_K2: Tensor, left_E: Tensor) -> Tensor:
