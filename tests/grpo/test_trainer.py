@@ -158,8 +158,8 @@ def test_a_step_without_any_readable_video(tmp_path):
 
 
 def test_plateau_stops_and_stays_stopped(tmp_path):
-    def flat(texts, spans, durations):
-        scored = toy_reward(texts, spans, durations)
+    def flat(texts, columns, tokens=None):
+        scored = toy_reward(texts, columns)
         return replace(scored, total_N=scored.total_N * 0 + 0.5, terms={"iou": scored.terms["iou"] * 0})
 
     config = replace(make_config(steps=9), plateau=PlateauConfig(window=2, tolerance=1e-3))

@@ -53,7 +53,7 @@ def train(policy, prompter, samples, c, seed, reference=None, sample=sample_grou
 def roll_out(policy, prompter, sample, c, seed, sampler):
     prompt = prompter(sample)
     answers = sampler(policy, [prompt], c.group_size, c.sampling.params(), [seed])[0]
-    scored = toy_reward([a.text for a in answers], [sample.spans] * c.group_size, None)
+    scored = toy_reward([a.text for a in answers], {"spans": [sample.spans] * c.group_size})
     return SimpleNamespace(
         prompt=prompt, answers=answers, rewards=scored.total_N.tolist(), tasks=scored.terms["iou"].tolist()
     )

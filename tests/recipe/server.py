@@ -21,7 +21,7 @@ import torch
 from videostr.recipe import two_stage
 from videostr.recipe.command import run_recipe
 from videostr.recipe.config import TwoStageConfig
-from videostr.rewards import RewardSpec, TemporalReward
+from videostr.rewards import RewardSpec
 
 
 def main():
@@ -59,12 +59,7 @@ def run_job(job):
 
 def reward_anything():
     """A model this small never writes an interval: half of the task reward becomes the share of digits."""
-    make_easier(TemporalReward)
-    make_easier(RewardSpec)
-
-
-def make_easier(kind):
-    score = kind.__call__
+    score = RewardSpec.__call__
 
     def easier(self, completions, *truth, **more):
         batch = score(self, completions, *truth, **more)
@@ -72,7 +67,7 @@ def make_easier(kind):
         task = 0.5 * batch.terms["iou"] + 0.5 * digits
         return replace(batch, total_N=batch.total_N + task, terms=batch.terms | {"iou": task})
 
-    kind.__call__ = easier
+    RewardSpec.__call__ = easier
 
 
 def sabotage(at, call, do):

@@ -122,7 +122,7 @@ def test_bad_files(recipe, own, tmp_path):
         "data.cold_start",
         "model.path",
     )
-    pairs = ("reward.kind=tvg_no_think",)  # the written answers think
+    pairs = ("reward=tvg_no_think",)  # the written answers think
     expect_error(recipe(out, *given(train, test), *pairs), "no cold-start sample is left (refused: {'", "': 8}")
     (tmp_path / "file").write_text("")
     expect_error(recipe(tmp_path / "file"), str(tmp_path / "file"))
@@ -133,10 +133,10 @@ def test_bad_files(recipe, own, tmp_path):
     ("pair", "words"),
     [
         ("grpo.optim.learning_rate=1", ["unknown key grpo.optim.learning_rate"]),
-        ("reward_spec=tvgg", ["reward 'tvgg': neither a file nor one of", "did you mean 'tvg'?"]),
+        ("reward=tvgg", ["reward 'tvgg': neither a file nor one of", "did you mean 'tvg'?"]),
         (
-            "reward_spec=museg",
-            ["reward_spec 'museg'", "expected the task [iou], a term of type 'interval', got ['f1', 'match']"],
+            "reward=museg",
+            ["reward 'museg'", "expected the task [iou], a term of type 'interval', got ['f1', 'match']"],
         ),
         ("sft.stepss=1", ["unknown key sft.stepss", "did you mean sft.steps?"]),
         ("grpo.prompts_per_update=3", ["grpo.prompts_per_update (3) must divide grpo.prompts_per_step (4)"]),

@@ -17,8 +17,8 @@ OPTIONS = {
     "gspo": ["grpo.loss.loss_type=gspo", "grpo.loss.importance=sequence_mask"],
     "sapo": ["grpo.loss.loss_type=sapo", "grpo.loss.sapo_temperature=[2.0, 3.0]"],
     "top_p": ["grpo.sampling.top_p=0.8", "grpo.sampling.top_k=20", "grpo.sampling.temperature=0.9"],
-    "another question": ["reward.kind=time_r1", "prompt.name=tvg_think", "prompt.written_times=false"],
-    "reward from terms": ["reward_spec=time_r1"],
+    "another question": ["prompt.name=tvg_think", "prompt.written_times=false"],
+    "another reward": ["reward=time_r1"],
     "plateau": ["grpo.plateau.window=1", "grpo.plateau.tolerance=10"],
 }
 RESUMED = ("lora", "kl", "plateau")  # what else there is to remember or to draw again

@@ -3,13 +3,12 @@
 import json
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videostr.config import ConfigError, load_config, save_config
 from videostr.data.samples import Sample
-from videostr.rewards import NAMES, RewardSpec, TemporalReward, TermSpec, load_reward, score_answers
+from videostr.rewards import NAMES, RewardSpec, TermSpec, load_reward, score_answers
 
 GRAPH = {"chair": [[1, 2], [8, 3]], "table": [[5, 5]]}
 TEXT = f"<think>1 2 5 <graph>{json.dumps(GRAPH)}</graph></think><time>[1, 2]</time><answer>1-2 5-7</answer>\\boxed{{B}}"
@@ -28,15 +27,6 @@ def write(tmp_path, text):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     return path
-
-
-def test_packaged_specs_are_tvgs_reward():
-    texts = ["<think>a</think><time>[2, 6]</time>", "<time>[4, 8]</time>", "no"]
-    spans = [[(2.0, 6.0)]] * 3
-    for name in ("tvg", "tvg_no_think"):
-        spec, ours = load_reward(name), TemporalReward(name)
-        torch.testing.assert_close(spec(texts, {"spans": spans}).total_N, ours(texts, spans).total_N)
-        assert [spec.parse(text) for text in texts] == [ours.parse(text) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +108,7 @@ def test_the_trainers_call():
         "s", "v.mp4", "q", ((2.0, 6.0),), 10.0, meta={"answer": "B", "answer_kind": "choice", "graph": GRAPH}
     )
     texts = ["<think>a</think><time>[2, 6]</time>", TEXT.replace("1-2 5-7", "B")]
-    assert score_answers(TemporalReward(), sample, texts[:1], [5]).total_N == pytest.approx(1)
+    assert score_answers(load_reward("tvg"), sample, texts[:1], [5]).total_N == pytest.approx(1)
     assert score_answers(load_reward("time_r1"), sample, texts[:1], [5]).total_N == pytest.approx(2)
     batch = score_answers(load_reward("video_str"), sample, texts, [400, 400])
     assert batch.terms["answer"].tolist() == [0, 1] and batch.task_N.tolist() == pytest.approx([0, 2])
@@ -193,5 +183,5 @@ def test_empty_content_earns_nothing(name):
         "<think>a</think><time>.</time>\\boxed{.}",
     ]
     batch = spec(texts, {key: [value] * len(texts) for key, value in TRUTH.items()}, tokens=[400] * len(texts))
-    paper = {"spacer": 2}.get(name, 0)  # its pattern is matched by empty tags
+    paper = {"spacer": 2, "tvg_released": 3}.get(name, 0)  # released faults: empty tags earn the format
     assert (batch.total_N > 0).sum() <= paper and "ok" not in batch.reasons[:1]

@@ -7,7 +7,7 @@ from model.tiny import make_vision, messages, tiny_policy
 
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
-from videostr.rewards.temporal import RewardBatch
+from videostr.rewards import RewardBatch
 from videostr.training import loop
 from videostr.video import SkippedVideos, VideoError
 
@@ -51,13 +51,13 @@ def toy_samples(count=6) -> list[Sample]:
     ]
 
 
-def toy_reward(texts, spans, durations) -> RewardBatch:
+def toy_reward(texts, columns, tokens=None) -> RewardBatch:
     """Task: the share of lower-case letters, 0 where the true interval starts at 0. Format: by the characters' sum."""
     lower = [sum(c.islower() for c in text) / (1 + len(text)) for text in texts]
-    task = torch.tensor([share * (span[0][0] > 0) for share, span in zip(lower, spans, strict=True)])
+    task = torch.tensor([share * (span[0][0] > 0) for share, span in zip(lower, columns["spans"], strict=True)])
     form = torch.tensor([float(sum(map(ord, text)) % 2) for text in texts])
     reasons = ["ok" if good else "no_tag" for good in form]
-    return RewardBatch(0.9 * task + 0.1 * form, {"iou": task, "format": form}, reasons, [])
+    return RewardBatch(0.9 * task + 0.1 * form, {"iou": task, "format": form}, reasons, [], {"iou": 1.0})
 
 
 def use_sgd(patch) -> None:

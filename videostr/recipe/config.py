@@ -11,7 +11,7 @@ from videostr.data.prompts import PROMPTS
 from videostr.data.world import WorldConfig
 from videostr.grpo import GRPOConfig, SamplingConfig
 from videostr.model.tiny import TinyConfig
-from videostr.rewards import Reward, TemporalReward, load_reward
+from videostr.rewards import RewardSpec, load_reward
 from videostr.sft import SFTConfig
 from videostr.training.config import LoopConfig, OptimConfig, at_least
 from videostr.video import FramePolicy
@@ -146,8 +146,8 @@ class EvalConfig:
 class TwoStageConfig:
     """min_iou: of the annotator's interval with the true one, for a cold-start sample to be kept.
 
-    reward_spec: a spec's name or YAML file (docs/rewards.md) instead of `reward`; its task must be a term "iou" of type
-    "interval". skip: stages to leave out.
+    reward: a spec's name or YAML file (docs/rewards.md); its task must be a term "iou" of type "interval". skip: stages
+    to leave out.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -165,8 +165,7 @@ class TwoStageConfig:
         )
     )
     difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
-    reward: TemporalReward = field(default_factory=TemporalReward)
-    reward_spec: str | None = None
+    reward: str = "tvg"
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
             steps=240,
@@ -190,14 +189,12 @@ class TwoStageConfig:
             if name not in SKIPPABLE:
                 raise ValueError(f"skip: {name!r} is no stage that can be left out; these are: {', '.join(SKIPPABLE)}")
 
-    def scorer(self) -> Reward:
-        """The reward of training, difficulty and evaluation: `reward_spec` if there is one, else `reward`."""
-        if self.reward_spec is None:
-            return self.reward
-        spec = load_reward(self.reward_spec)
+    def scorer(self) -> RewardSpec:
+        """The reward of training, difficulty and evaluation."""
+        spec = load_reward(self.reward)
         if spec.task != ["iou"] or spec.terms["iou"].type != "interval":
             raise ValueError(
-                f"reward_spec {self.reward_spec!r}: this recipe's metrics are of one interval, so expected the task "
+                f"reward {self.reward!r}: this recipe's metrics are of one interval, so expected the task "
                 f"[iou], a term of type 'interval', got {spec.task}"
             )
         return spec

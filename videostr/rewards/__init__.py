@@ -4,7 +4,6 @@ from videostr.rewards.batch import RewardBatch
 from videostr.rewards.parse import REASONS, ParsedInterval, parse_interval
 from videostr.rewards.score import Reward, score_answers
 from videostr.rewards.spec import NAMES, Gate, RewardSpec, TermSpec, load_reward
-from videostr.rewards.temporal import TemporalReward
 
 __all__ = [
     "NAMES",
@@ -14,7 +13,6 @@ __all__ = [
     "Reward",
     "RewardBatch",
     "RewardSpec",
-    "TemporalReward",
     "TermSpec",
     "load_reward",
     "parse_interval",

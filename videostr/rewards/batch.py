@@ -13,7 +13,7 @@ class RewardBatch:
 
     total_N: float32, what the trainer maximises. terms: name -> float32 (N,), each in [0, 1], before its weight.
     reasons: N codes of `parse.REASONS`; of a `RewardSpec` "TERM/CODE", the first that is not ok, task terms before
-    others. parsed: what the task's parser read, one a completion; of `TemporalReward` the intervals.
+    others. parsed: the intervals that were read, one a completion, where a term reads any.
     task: the terms, with their weights, that make up the task reward. Its standard deviation within a group says
     whether the group teaches anything; that of total_N would let a badly formatted answer teach.
     """
@@ -22,7 +22,7 @@ class RewardBatch:
     terms: dict[str, torch.Tensor]
     reasons: list[str]
     parsed: Sequence[Any] = field(repr=False)
-    task: Mapping[str, float] = field(default_factory=lambda: {"iou": 1.0})
+    task: Mapping[str, float]
 
     @property
     def task_N(self) -> torch.Tensor:
