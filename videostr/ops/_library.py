@@ -95,6 +95,22 @@ def check_device(name: str, value: Tensor, device: torch.device, like: str) -> N
         raise ValueError(f"{name} must be on {device} like {like}, got {value.device}")
 
 
+def check_offsets(
+    name: str, offsets: Tensor, end: int, device: torch.device, like: str, as_long_as: Tensor | None = None
+) -> Tensor:
+    """Raise unless `offsets` is (B + 1,), of integers, on the device of `like`, from 0 to `end` without falling (values
+    are looked at on the CPU only), and as long as those given; returns it as int64."""
+    check_tensor(name, offsets, ndim=1, floating=False)
+    check_device(name, offsets, device, like)
+    if offsets.numel() == 0:
+        raise ValueError(f"{name} must have at least one entry (B + 1), got none")
+    if readable(offsets) and (int(offsets[0]) != 0 or int(offsets[-1]) != end or bool((offsets.diff() < 0).any())):
+        raise ValueError(f"{name} must run from 0 to {end} without falling, got {offsets.tolist()}")
+    if as_long_as is not None:
+        check_shape(name, offsets, tuple(as_long_as.shape), "as pred_offsets")
+    return offsets.long()
+
+
 def readable(*tensors: Tensor) -> bool:
     """Whether values may be looked at: real CPU tensors outside torch.compile. On a GPU it would cost a wait."""
     if torch.compiler.is_compiling():

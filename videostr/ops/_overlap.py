@@ -1,25 +1,9 @@
-"""Argument checks that the overlap operators share. Ragged: problem b owns the rows offsets[b] up to offsets[b + 1]."""
+"""Argument checks that the overlap operators share."""
 
 import torch
 from torch import Tensor
 
-from ._library import check_device, check_shape, check_tensor, readable
-
-
-def check_offsets(name: str, offsets: Tensor, rows: Tensor, like: Tensor | None = None) -> Tensor:
-    """Raise unless `offsets` is (B + 1,), of integers, from 0 to the number of rows, never falling (values are looked
-    at on the CPU only), and as long as `like`; returns it as int64."""
-    check_tensor(name, offsets, ndim=1, floating=False)
-    check_device(name, offsets, rows.device, name.replace("offsets", "").rstrip("_") or "its rows")
-    if offsets.numel() == 0:
-        raise ValueError(f"{name} must have at least one entry (B + 1), got none")
-    if readable(offsets):
-        first, last = int(offsets[0]), int(offsets[-1])
-        if first != 0 or last != rows.shape[0] or bool((offsets.diff() < 0).any()):
-            raise ValueError(f"{name} must run from 0 to {rows.shape[0]} without falling, got {offsets.tolist()}")
-    if like is not None:
-        check_shape(name, offsets, tuple(like.shape), "as pred_offsets")
-    return offsets.long()
+from ._library import check_device, check_shape, check_tensor
 
 
 def check_ids(name: str, value: Tensor, rows: Tensor, what: str) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_device, check_number, check_shape, check_tensor, readable
+from ._library import any_device, check_device, check_number, check_offsets, check_shape, check_tensor, readable
 from .reference import Assignment
 
 
@@ -24,8 +24,8 @@ def assignment(
         maximize: the greatest total instead of the least.
 
     Returns:
-        Assignment(cost_B, column_BR, row_BC): total of the pairs, in the dtype of cost, 0 for none; int64 column of
-        each row and row of each column, -1 for what is unmatched or behind the problem's size. Not differentiable.
+        Assignment(cost, column, row), (B,), (B, R), (B, C): total of the pairs, in the dtype of cost, 0 for none; int64
+        column of each row and row of each column, -1 for what is unmatched or behind the problem's size. Not differentiable.
 
     Raises:
         TypeError, ValueError: an argument is not as above (sizes' values are checked on the CPU only).
@@ -64,7 +64,7 @@ def assignment_ragged(
             device and breaks a compiled graph.
 
     Returns:
-        Assignment(cost_B, column_N, row_M): as there; column_N and row_M one problem behind the other, N and M the
+        Assignment(cost, column, row), (B,), (N,), (M,): as there; columns and rows one problem behind the other, N and M the
         offsets' last entries, and counted within the problem.
 
     Raises:
@@ -74,17 +74,14 @@ def assignment_ragged(
     ends, offsets = [], []
     given = {"row_offsets": (row_offsets_B1, num_rows), "column_offsets": (column_offsets_B1, num_columns)}
     for name, (value, end) in given.items():
-        check_tensor(name, value, ndim=1, floating=False)
-        check_device(name, value, cost_K.device, "cost")
-        if value.shape[0] == 0:
-            raise ValueError(f"{name} must have at least one entry (B + 1), got none")
         if end is None:
-            end = int(value[-1])
+            check_tensor(name, value, ndim=1, floating=False)
+            end = int(value[-1]) if value.numel() else 0
         check_number(f"num_{name.partition('_')[0]}s", end, at_least=0)
-        if readable(value) and (int(value[0]) != 0 or int(value[-1]) != end or bool((value.diff() < 0).any())):
-            raise ValueError(f"{name} must run from 0 to {end} without falling, got {value.tolist()}")
+        if not isinstance(end, int | torch.SymInt):
+            raise TypeError(f"num_{name.partition('_')[0]}s must be an int, got {type(end).__name__}")
+        offsets.append(check_offsets(name, value, end, cost_K.device, "cost"))
         ends.append(end)
-        offsets.append(value.long())
     check_shape("column_offsets", column_offsets_B1, tuple(row_offsets_B1.shape), "as row_offsets")
     sizes_B = offsets[0].diff() * offsets[1].diff()
     cost_offsets_B1 = torch.cat([sizes_B.new_zeros(1), sizes_B.cumsum(0)])

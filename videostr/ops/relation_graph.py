@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_choice, check_device, check_number, check_shape, check_tensor, readable
+from ._library import (
+    any_device,
+    check_choice,
+    check_device,
+    check_number,
+    check_offsets,
+    check_shape,
+    check_tensor,
+    readable,
+)
 from .reference import RelationGraph
 
 ANGLES = ("turn", "direction", "none")
@@ -123,7 +132,7 @@ def relation_graph(
     device = pred_position_MD.device
     check_device("true_position", true_position_JD, device, "pred_position")
     check_shape("true_offsets", true_offsets_F1, tuple(pred_offsets_F1.shape), "as pred_offsets")
-    _check_offsets("frame_offsets", frame_offsets_B1, pred_offsets_F1.shape[0] - 1, device)
+    check_offsets("frame_offsets", frame_offsets_B1, pred_offsets_F1.shape[0] - 1, device, "the positions")
     if readable(true_position_JD) and not bool(torch.isfinite(true_position_JD).all()):
         raise ValueError("true_position must be finite, got NaN or infinity")
     check_choice("angle", angle, ANGLES)
@@ -190,17 +199,7 @@ def _check_nodes(side: str, class_M: Tensor, position_MD: Tensor, offsets_F1: Te
     check_tensor(f"{side}_class", class_M, ndim=1, floating=False)
     check_shape(f"{side}_class", class_M, (position_MD.shape[0],), "one a node")
     check_device(f"{side}_class", class_M, position_MD.device, f"{side}_position")
-    _check_offsets(f"{side}_offsets", offsets_F1, position_MD.shape[0], position_MD.device)
-
-
-def _check_offsets(name: str, offsets: Tensor, end: int, device: torch.device) -> None:
-    check_tensor(name, offsets, ndim=1, floating=False)
-    check_device(name, offsets, device, "the positions")
-    if offsets.shape[0] == 0:
-        raise ValueError(f"{name} must have at least one entry, got none")
-    if readable(offsets):
-        if int(offsets[0]) != 0 or int(offsets[-1]) != end or bool((offsets.diff() < 0).any()):
-            raise ValueError(f"{name} must run from 0 to {end} without falling, got {offsets.tolist()}")
+    check_offsets(f"{side}_offsets", offsets_F1, position_MD.shape[0], position_MD.device, f"{side}_position")
 
 
 def _scale(name: str, scale: float | str | Tensor, graphs: int, device: torch.device) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_number, check_shape, check_tensor
-from ._overlap import check_floats, check_ids, check_offsets
+from ._library import any_device, check_number, check_offsets, check_shape, check_tensor
+from ._overlap import check_floats, check_ids
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -66,8 +66,10 @@ def temporal_average_precision(
         raise TypeError(
             f"score must be {pred_K2.dtype} on {pred_K2.device} like pred, got {score_K.dtype} on {score_K.device}"
         )
-    pred_offsets = check_offsets("pred_offsets", pred_offsets_B1, pred_K2)
-    target_offsets = check_offsets("target_offsets", target_offsets_B1, target_J2, like=pred_offsets_B1)
+    pred_offsets = check_offsets("pred_offsets", pred_offsets_B1, pred_K2.shape[0], pred_K2.device, "pred")
+    target_offsets = check_offsets(
+        "target_offsets", target_offsets_B1, target_J2.shape[0], target_J2.device, "target", pred_offsets_B1
+    )
     if len(thresholds) == 0:
         raise ValueError("thresholds must have at least one number, got none")
     for threshold in thresholds:

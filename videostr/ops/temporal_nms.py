@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_number, check_shape, check_tensor
-from ._overlap import check_floats, check_offsets
+from ._library import any_device, check_number, check_offsets, check_shape, check_tensor
+from ._overlap import check_floats
 
 
 def temporal_nms(span_K2: Tensor, score_K: Tensor, offsets_B1: Tensor, threshold: float) -> Tensor:
@@ -36,7 +36,7 @@ def temporal_nms(span_K2: Tensor, score_K: Tensor, offsets_B1: Tensor, threshold
     check_number("threshold", threshold, at_least=0.0)
     if threshold > 1:
         raise ValueError(f"threshold must be in [0, 1], got {threshold}")
-    offsets = check_offsets("offsets", offsets_B1, span_K2)
+    offsets = check_offsets("offsets", offsets_B1, span_K2.shape[0], span_K2.device, "span")
     return torch.ops.videostr.temporal_nms(span_K2.detach(), score_K.detach(), offsets, float(threshold))
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_choice, check_tensor
-from ._overlap import check_floats, check_offsets
+from ._library import any_device, check_choice, check_offsets, check_tensor
+from ._overlap import check_floats
 
 PAIRINGS = ("written", "ordered")
 
@@ -61,8 +61,10 @@ def temporal_set_scores(
     check_tensor("pred", pred_K2, ndim=2)
     check_tensor("target", target_J2, ndim=2)
     check_choice("pairing", pairing, PAIRINGS)
-    pred_offsets = check_offsets("pred_offsets", pred_offsets_B1, pred_K2)
-    target_offsets = check_offsets("target_offsets", target_offsets_B1, target_J2, like=pred_offsets_B1)
+    pred_offsets = check_offsets("pred_offsets", pred_offsets_B1, pred_K2.shape[0], pred_K2.device, "pred")
+    target_offsets = check_offsets(
+        "target_offsets", target_offsets_B1, target_J2.shape[0], target_J2.device, "target", pred_offsets_B1
+    )
     return SetScores(
         *torch.ops.videostr.temporal_set_scores(
             pred_K2.detach(), pred_offsets, target_J2.detach(), target_offsets, pairing

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_choice, check_tensor
-from ._overlap import check_floats, check_ids, check_offsets
+from ._library import any_device, check_choice, check_offsets, check_tensor
+from ._overlap import check_floats, check_ids
 
 OVER = ("target", "union")
 
@@ -49,8 +49,10 @@ def tube_iou(
     check_choice("over", over, OVER)
     pred_frame = check_ids("pred_frame", pred_frame_K, pred_K4, "one a box")
     target_frame = check_ids("target_frame", target_frame_J, target_J4, "one a box")
-    pred_offsets = check_offsets("pred_offsets", pred_offsets_B1, pred_K4)
-    target_offsets = check_offsets("target_offsets", target_offsets_B1, target_J4, like=pred_offsets_B1)
+    pred_offsets = check_offsets("pred_offsets", pred_offsets_B1, pred_K4.shape[0], pred_K4.device, "pred")
+    target_offsets = check_offsets(
+        "target_offsets", target_offsets_B1, target_J4.shape[0], target_J4.device, "target", pred_offsets_B1
+    )
     return torch.ops.videostr.tube_iou(
         pred_K4.detach(), pred_frame, pred_offsets, target_J4.detach(), target_frame, target_offsets, over
     )
