@@ -34,6 +34,18 @@ def test_columns_do_not_mix():
     assert found["answer"] == [3, 4, 5] and found["duration"] == [20, 30, 40]
 
 
+def test_one_column_of_the_data_for_two_of_ours():
+    terms = {"a": {"type": "choice"}, "b": {"type": "box"}, "c": {"type": "interval"}}
+    spec = from_dict(
+        RewardSpec, {"terms": terms, "task": ["c"], "columns": {"spans": "truth", "answer": "truth"}}, "", ""
+    )
+    assert spec.needs == ("duration", "options", "truth")  # each once
+    interval = from_dict(
+        RewardSpec, {"terms": {"c": {"type": "interval"}}, "task": ["c"], "columns": {"spans": "truth"}}, "test", "here"
+    )
+    assert interval(["<think>a</think><time>[1, 2]</time>"], {"truth": [[(1, 2)]]}).total_N.tolist() == [1.0]
+
+
 def test_a_sample_without_a_graph():
     text = "<think>it is there</think><answer>B</answer>"
     truth = {"answer": "B", "answer_kind": "choice", "graph": None}

@@ -25,7 +25,8 @@ def assignment(
 
     Returns:
         Assignment(cost, column, row), (B,), (B, R), (B, C): total of the pairs, in the dtype of cost, 0 for none; int64
-        column of each row and row of each column, -1 for what is unmatched or behind the problem's size. Not differentiable.
+        column of each row and row of each column, -1 for what is unmatched or behind the problem's size. Not
+        differentiable.
 
     Raises:
         TypeError, ValueError: an argument is not as above (sizes' values are checked on the CPU only).
@@ -64,7 +65,7 @@ def assignment_ragged(
             device and breaks a compiled graph.
 
     Returns:
-        Assignment(cost, column, row), (B,), (N,), (M,): as there; columns and rows one problem behind the other, N and M the
+        Assignment(cost, column, row), (B,), (N,), (M,): as there; one problem behind the other, N and M the
         offsets' last entries, and counted within the problem.
 
     Raises:

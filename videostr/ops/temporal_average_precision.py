@@ -70,8 +70,8 @@ def temporal_average_precision(
     target_offsets = check_offsets(
         "target_offsets", target_offsets_B1, target_J2.shape[0], target_J2.device, "target", pred_offsets_B1
     )
-    if len(thresholds) == 0:
-        raise ValueError("thresholds must have at least one number, got none")
+    if not isinstance(thresholds, Sequence) or len(thresholds) == 0:
+        raise ValueError(f"thresholds must have at least one number, as a sequence, got {thresholds!r}")
     for threshold in thresholds:
         check_number("thresholds", threshold, above=0.0)
         if threshold > 1:

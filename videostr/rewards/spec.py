@@ -95,8 +95,10 @@ class RewardSpec:
     @property
     def needs(self) -> tuple[str, ...]:
         """The data's columns that the terms read."""
-        names = {name for term in self._built.values() for name in (*term.columns, *term.optional)}
-        return tuple(sorted(self.columns.get(name, name) for name in names))
+        return tuple(sorted({self.columns.get(name, name) for name in self._read()}))
+
+    def _read(self) -> set[str]:
+        return {name for term in self._built.values() for name in (*term.columns, *term.optional)}
 
     @property
     def must_have(self) -> tuple[str, ...]:
@@ -126,8 +128,8 @@ class RewardSpec:
         if not all(issubclass(kind, str) for kind in set(map(type, completions))):
             wrong = next(row for row, text in enumerate(completions) if not isinstance(text, str))
             raise TypeError(f"completions[{wrong}]: expected str, got {type(completions[wrong]).__name__}")
-        ours = {theirs: name for name, theirs in self.columns.items()}
-        known = {ours.get(name, name): list(columns[name]) for name in self.needs if columns.get(name) is not None}
+        theirs = {name: self.columns.get(name, name) for name in self._read()}
+        known = {ours: list(columns[name]) for ours, name in theirs.items() if columns.get(name) is not None}
         batch = Completions(list(completions), known, tokens, groups)
         total_N = torch.zeros(len(batch), dtype=torch.float64)
         values: dict[str, torch.Tensor] = {}
