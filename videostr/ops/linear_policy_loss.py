@@ -65,7 +65,8 @@ def linear_policy_loss(
         (loss, stats) as `policy_loss`, entropy always among the stats; differentiable once in hidden, weight and bias.
 
     Raises:
-        TypeError, ValueError: an argument is not as above.
+        TypeError, ValueError: an argument is not as above (how many entries of the mask are true is counted on the CPU
+        and outside torch.compile only).
     """
     hidden_RD, weight_VD, target_R, head = check_head(
         hidden_RD, weight_VD, target_R, bias, temperature, softcap, logit_scale
@@ -86,7 +87,7 @@ def linear_policy_loss(
     mask_NL = mask_NL.bool()
     if readable(mask_NL) and int(mask_NL.sum()) != hidden_RD.shape[0]:
         raise ValueError(f"hidden must have a row a token of the mask ({int(mask_NL.sum())}), got {hidden_RD.shape[0]}")
-    # Where the tokens are, without waiting for the device or a shape that depends on values.
+    # Where the tokens are, without a shape that depends on values: R is known.
     place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
     wide = wide_dtype(hidden_RD.dtype)
 
