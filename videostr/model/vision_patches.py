@@ -1,7 +1,7 @@
 """The vision tower's patch embedding as the matrix product it is.
 
-transformers has a Conv3d whose kernel is as large as its input: one output a patch. Convolution libraries are slow at
-that: 29 ms for 4,096 patches on two CPU cores, where the product takes 10. Weights, their names and their shapes stay.
+transformers has a Conv3d whose kernel is as large as its input: one output a patch. Convolution libraries are slower at
+that than the product is. Weights, their names and their shapes stay.
 """
 
 from torch import Tensor, nn
