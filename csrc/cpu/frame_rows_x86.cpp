@@ -147,6 +147,10 @@ VIDEOSTR_AVX512 void horizontal_avx512(const uint8_t* const in[3], const PackedA
 
 // ---- vertical: two rows at a time, bytes interleaved and widened
 
+int two_weights(int16_t even, int16_t odd) {
+  return static_cast<int>(static_cast<uint16_t>(even) | static_cast<uint32_t>(static_cast<uint16_t>(odd)) << 16);
+}
+
 VIDEOSTR_AVX2 void vertical_avx2(const uint8_t* const* rows, const int16_t* weight, int taps, int precision, int64_t n,
                                  uint8_t* out) {
   const __m256i half = _mm256_set1_epi32(1 << (precision - 1)), zero = _mm256_setzero_si256();
@@ -155,8 +159,7 @@ VIDEOSTR_AVX2 void vertical_avx2(const uint8_t* const* rows, const int16_t* weig
     __m256i sum[4] = {half, half, half, half};
     for (int k = 0; k < taps; k += 2) {
       const bool two = k + 1 < taps;
-      const uint32_t pair = static_cast<uint16_t>(weight[k]) | static_cast<uint32_t>(static_cast<uint16_t>(two ? weight[k + 1] : 0)) << 16;
-      const __m256i w = _mm256_set1_epi32(static_cast<int>(pair));
+      const __m256i w = _mm256_set1_epi32(two_weights(weight[k], two ? weight[k + 1] : 0));
       const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[k] + x));
       const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[k + two] + x));
       const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
@@ -179,8 +182,7 @@ VIDEOSTR_AVX512 void vertical_avx512(const uint8_t* const* rows, const int16_t* 
     __m512i sum[4] = {half, half, half, half};
     for (int k = 0; k < taps; k += 2) {
       const bool two = k + 1 < taps;
-      const uint32_t pair = static_cast<uint16_t>(weight[k]) | static_cast<uint32_t>(static_cast<uint16_t>(two ? weight[k + 1] : 0)) << 16;
-      const __m512i w = _mm512_set1_epi32(static_cast<int>(pair));
+      const __m512i w = _mm512_set1_epi32(two_weights(weight[k], two ? weight[k + 1] : 0));
       const __m512i a = _mm512_loadu_si512(rows[k] + x), b = _mm512_loadu_si512(rows[k + two] + x);
       const __m512i low = _mm512_unpacklo_epi8(a, b), high = _mm512_unpackhi_epi8(a, b);
       sum[0] = _mm512_add_epi32(sum[0], _mm512_madd_epi16(_mm512_unpacklo_epi8(low, zero), w));
