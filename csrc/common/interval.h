@@ -7,14 +7,14 @@ namespace videostr {
 
 enum class Kind { iou, giou, diou, hull, iop, time_r1 };
 
+VIDEOSTR_HD double smaller(double a, double b) { return a < b ? a : b; }
+VIDEOSTR_HD double larger(double a, double b) { return a > b ? a : b; }
+
 struct Span {
   double start, end;
   // Not reversed, and far enough from what a double holds that no difference or sum of a few overflows. NaN is neither.
-  VIDEOSTR_HD bool valid() const { return (start > -1e300) & (end < 1e300) & (end >= start); }
+  VIDEOSTR_HD bool valid() const { return (larger(-start, end) < 1e300) & (end >= start); }
 };
-
-VIDEOSTR_HD double smaller(double a, double b) { return a < b ? a : b; }
-VIDEOSTR_HD double larger(double a, double b) { return a > b ? a : b; }
 
 // An interval that is not finite (1e300 and beyond are not) or is reversed, or two that span nothing, score the worst value; never NaN.
 // duration: of the video, for time_r1; one that is not finite or not above 0 scores 0.
