@@ -1,4 +1,4 @@
-"""Truths that are none: the error names column and row, what was expected and what came. A model's text never raises."""
+"""Truths that are none: the error names column and row, what was expected, what came. A model's text never raises."""
 
 import math
 
