@@ -1,6 +1,6 @@
 // One assignment problem: shortest augmenting paths after a column reduction and an augmenting row reduction
-// (R. Jonker, A. Volgenant, Computing 38, 1987), in vectors of the processor's width and with nothing allocated. Columns that cost
-// the same are searched together.
+// (R. Jonker, A. Volgenant, Computing 38, 1987), in vectors of the processor's width and with nothing allocated. Columns
+// that cost the same are searched together.
 //
 // Costs and prices are double whatever the input, so the answer is optimal for the numbers that came. Rows have no price
 // of their own: that of a matched row is its cost less its column's price. Prices of columns that stay free are 0.

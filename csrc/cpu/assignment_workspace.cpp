@@ -3,8 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/simd.h"
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a call: the solver is inlined into its entries
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of gcc 12's own headers
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 namespace videostr::lap {
@@ -116,7 +122,8 @@ Workspace::Room Workspace::room(int rows, int padded) {
   int most = kMost;
   if (padded > kMost) {
     most = padded;
-    const size_t line_count = static_cast<size_t>(rows + kLines) * padded / kPadding, index_count = 3 * static_cast<size_t>(padded);
+    const size_t line_count = static_cast<size_t>(rows + kLines) * padded / kPadding;
+    const size_t index_count = 3 * static_cast<size_t>(padded);
     if (large_lines_.size() < line_count) large_lines_.resize(line_count);
     if (large_indices_.size() < index_count) large_indices_.resize(index_count);
     lines = large_lines_.data();
@@ -141,7 +148,8 @@ const int* Workspace::solve(const T* cost, int64_t rows, int64_t columns, int64_
   }
   const Problem problem{here.cost, few, many, padded};
   static const Solvers solver = solvers();
-  (padded == 8 ? solver.of_8 : padded == 16 ? solver.of_16 : padded == 32 ? solver.of_32 : solver.of_any)(problem, here.scratch);
+  const Solver solve = padded == 8 ? solver.of_8 : padded == 16 ? solver.of_16 : padded == 32 ? solver.of_32 : solver.of_any;
+  solve(problem, here.scratch);
   return here.scratch.column_of;
 }
 

@@ -5,12 +5,6 @@
 #include <limits>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-#include "cpu/simd.h"
-
 namespace videostr::lap {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
