@@ -6,7 +6,8 @@
     <graph>[["chair", 3, 4], …]</graph>                                               without ids
     <map>{"chair": [[3, 4], [5, 7]], "table": [[9, 3]]}</map>                         SpaceR's map
 
-Edges follow from the nodes. Where they are asked for all the same, a frame has "edges": [[id, id, distance, degrees], …].
+Edges follow from the nodes. Where they are asked for all the same, a frame has
+"edges": [[id, id, distance, degrees], …].
 """
 
 from collections.abc import Iterator

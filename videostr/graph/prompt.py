@@ -26,11 +26,12 @@ def graph_prompt(
     example = (Frame(times[0] if times else None, nodes),)
     what = f"Write down the {', '.join(classes)}" if classes else "Write down the objects that matter"
     text = (
-        f"While you think, draw the relation graph of the scene once, in this form: {render_graph(example, edges=edges)} "
+        "While you think, draw the relation graph of the scene once, in this form: "
+        f"{render_graph(example, edges=edges)} "
         "with one [id, class, x, y" + (", z" if coordinates.dimensions == 3 else "") + "] an object; "
         "an object keeps its id over time. "
     )
     text += f"{what}" + (f" at {', '.join(f'{t:g} s' for t in times)}. " if times else ". ")
     if edges:
-        text += "An edge is [id, id, distance, direction in degrees, counter-clockwise from the x axis]. "
+        text += "An edge is [id, id, distance, direction in degrees from the x axis towards the y axis]. "
     return text + coordinates.describe()

@@ -1,4 +1,4 @@
-"""Edges, computed from the nodes: distance, direction, turn angle, displacement. The formulas are `ops.relation_graph`'s.
+"""Edges, computed from the nodes: distance, direction, turn angle, displacement; as in `ops.relation_graph`.
 
 In 3-D the first two coordinates are the ground plane: distances are in space, angles between projections on the ground.
 """
@@ -17,12 +17,12 @@ def distance(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def direction(a: Sequence[float], b: Sequence[float]) -> float:
-    """From a to b in degrees within (-180, 180], counter-clockwise from the x axis; 0 where they are in one place."""
+    """From a to b in degrees within (-180, 180], from the x axis towards the y axis; 0 where they are in one place."""
     return _wrap(math.degrees(math.atan2(b[1] - a[1], b[0] - a[0])))
 
 
 def turn(at: Sequence[float], first: Sequence[float], second: Sequence[float]) -> float:
-    """The signed angle at `at` from `first` to `second`, in degrees within (-180, 180]; counter-clockwise is positive.
+    """The signed angle at `at` from `first` to `second`, in degrees within (-180, 180]; positive from the x axis towards the y axis.
 
     The same wherever the axes point, so that a camera that turns does not change it."""
     return _wrap(direction(at, second) - direction(at, first))

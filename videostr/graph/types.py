@@ -9,7 +9,7 @@ class Node(NamedTuple):
     """An object in one frame.
 
     name: the class, lower case. position: two or three numbers in the graph's coordinates; of a model's text perhaps
-    not finite. object: which one it is in other frames, or None. extent: its lengths along the coordinate axes, or None.
+    not finite. object: which one it is in other frames, or None. extent: its lengths along the axes, or None.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Node(NamedTuple):
 
 class Edge(NamedTuple):
     """A relation as a model wrote it: from node `start` to node `end` (their ids), `distance` in the graph's unit,
-    `direction` in degrees, counter-clockwise from the x axis; None where it is not stated."""
+    `direction` in degrees from the x axis towards the y axis; None where it is not stated."""
 
     start: str
     end: str
