@@ -55,7 +55,7 @@ def _read(folder: Path, path: Path, sources: Sources) -> Clip | None:
     if last < 0:
         return None
     numbers = np.arange(last + 1)
-    times, fps, there = frame_seconds(sources, video, FPS, numbers)
+    times, fps, there, duration = frame_seconds(sources, video, FPS, numbers)
     numbers, times = numbers[there], times[there]
     pose = _poses(folder, path.stem, len(numbers), sources)
     tracks = [_track(track, names[track], rows[track], pose, len(numbers)) for track in sorted(rows)]
@@ -63,7 +63,7 @@ def _read(folder: Path, path: Path, sources: Sources) -> Clip | None:
     width = max(WIDTH, int(np.ceil(right)) + 1)
     return Clip(
         "kitti", path.stem, path.stem, video, numbers, times, width, HEIGHT, fps,
-        [track for track in tracks if len(track.frame_F)], pose_T44=pose,
+        [track for track in tracks if len(track.frame_F)], pose_T44=pose, duration=duration,
     )  # fmt: skip
 
 

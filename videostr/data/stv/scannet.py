@@ -1,7 +1,7 @@
 """ScanNet: boxes of whole rooms, from VSI-Bench's per-scene JSON or from the scans' own files.
 
-FOLDER/*.json                  VSI-Bench: {scene: {object_counts, object_bbox: {class: [box, …]}, …}}; a box is centroid,
-                               axesLengths and normalizedAxes (row k the axis of length k), in metres, z up
+FOLDER/*.json                  VSI-Bench: {scene: {object_counts, object_bbox: {class: [box, …]}, …}}; a box is
+                               centroid, axesLengths, normalizedAxes (row k the axis of length k), metres, z up
 FOLDER/scans/SCENE/            SCENE.aggregation.json, SCENE_vh_clean_2.0.010000.segs.json, SCENE_vh_clean_2.ply and
                                SCENE.txt (axisAlignment): boxes around the instances' vertices, where no JSON has SCENE
 FOLDER/scans/SCENE/pose/N.txt  camera -> scan, 4 x 4, of frame N; with intrinsic/intrinsic_color.txt: what is seen when
@@ -168,7 +168,7 @@ def _clip(
         return None
     video = str(folder / "videos" / f"{scene}.mp4")
     numbers, pose, intrinsics, (width, height) = _cameras(folder / "scans" / scene, align, sources)
-    times, fps, there = frame_seconds(sources, video, FPS, numbers)
+    times, fps, there, duration = frame_seconds(sources, video, FPS, numbers)
     numbers, times, pose = numbers[there], times[there], None if pose is None else pose[there]
     centre, size, axes = (np.array([box[k] for _, box in boxes]) for k in range(3))
     shown = np.zeros((0, len(boxes)))
@@ -187,7 +187,7 @@ def _clip(
     complete = frozenset(name for name, _ in boxes) - short
     return Clip(
         "scannet", scene, _room(scene), video, numbers, times, width, height, fps, tracks,
-        static=True, pose_T44=pose, complete=complete, place="room",
+        static=True, pose_T44=pose, complete=complete, duration=duration,
     )  # fmt: skip
 
 

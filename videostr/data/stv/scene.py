@@ -50,7 +50,7 @@ class Clip:
 
     static: the objects stand still, and positions are in one world. pose_T44: ground of the camera (x right, y ahead,
     z up) -> world at each time; None: not known, and moving objects' positions are each in their own frame's camera.
-    complete: classes all of whose objects are annotated; None: all. place: what the objects are in, for the questions.
+    complete: classes all of whose objects are annotated; None: all. duration: seconds of the whole video, if known.
     """
 
     source: str
@@ -66,7 +66,7 @@ class Clip:
     static: bool = False
     pose_T44: np.ndarray | None = None
     complete: frozenset[str] | None = None
-    place: str = "video"
+    duration: float | None = None
     by_name: dict[str, list[Track]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,12 +114,14 @@ Reader = Callable[[Path, Sources], Iterator[tuple[str, str, Callable[[], "Clip |
 
 def frame_seconds(
     sources: Sources, video: str, fps: float, numbers: np.ndarray
-) -> tuple[np.ndarray, float, np.ndarray]:
-    """(seconds of the frames, frames a second, which of them the video has), from the file where it is there."""
+) -> tuple[np.ndarray, float, np.ndarray, float | None]:
+    """(seconds of the frames, frames a second, which of them the video has, the whole video's length or None), from the
+    file where it is there."""
     seconds = None if sources.frame_times is None else sources.frame_times(video)
     if seconds is None or not len(seconds):
-        return numbers / fps, fps, np.ones(len(numbers), bool)
+        return numbers / fps, fps, np.ones(len(numbers), bool), None
     seconds = np.asarray(seconds, np.float64)
     there = numbers < len(seconds)
     rate = (len(seconds) - 1) / (seconds[-1] - seconds[0]) if len(seconds) > 1 and seconds[-1] > seconds[0] else fps
-    return seconds[np.minimum(numbers, len(seconds) - 1)], float(rate), there
+    duration = round(float(seconds[-1] + 1 / rate), 3)
+    return seconds[np.minimum(numbers, len(seconds) - 1)], float(rate), there, duration

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,7 @@ def read_tao(folder: Path, sources: Sources) -> Iterator[tuple[str, str, Callabl
                 sources.problem(str(path), line, what)
             for video in table.execute("select * from videos order by id").fetchall():
                 scene = f"{path.stem}/{video[1]}"
-                yield (
-                    scene,
-                    video[1],
-                    lambda video=video, scene=scene: _read(folder, path, table, video, scene, sources),
-                )
+                yield scene, video[1], partial(_read, folder, path, table, video, scene, sources)
 
 
 def _table(path: Path, sources: Sources) -> sqlite3.Connection:
@@ -149,7 +146,7 @@ def _read(folder: Path, path: Path, table, video: tuple, scene: str, sources: So
         [f for (f,) in table.execute("select distinct frame from images where video = ? order by frame", (which,))],
         np.int64,
     )
-    times, rate, there = frame_seconds(sources, file, fps, numbers)
+    times, rate, there, duration = frame_seconds(sources, file, fps, numbers)
     numbers, times = numbers[there], times[there]
     index = {int(frame): at for at, frame in enumerate(numbers)}
     rows: dict[int, dict[int, list[float]]] = {}
@@ -175,7 +172,20 @@ def _read(folder: Path, path: Path, table, video: tuple, scene: str, sources: So
         tracks.append(Track(str(track), kinds[track], frames, values[:, 4], values[:, :4]))
     some = {_name(names[c]) for c in json.loads(missing) if isinstance(c, int) and c in names}
     complete = frozenset(track.name for track in tracks) - some
-    return Clip("tao", scene, name, file, numbers, times, int(width), int(height), rate, tracks, complete=complete)
+    return Clip(
+        "tao",
+        scene,
+        name,
+        file,
+        numbers,
+        times,
+        int(width),
+        int(height),
+        rate,
+        tracks,
+        complete=complete,
+        duration=duration,
+    )
 
 
 def _name(name: str) -> str:
