@@ -70,7 +70,9 @@ def to_text(report: Mapping[str, Any]) -> str:
     lines += [f"  {name:<28}{n:>9,}" for name, n in report["scenes"].items()]
     lines += [f"  {name:<28}{n:>9,}" for name, n in report["notes"].items()]
     meanings = FILTERS | _MORE | LEFT_OUT
-    lines += [f"- {name:<28}{n:>9,}  {meanings[name]}" for name, n in (report["dropped"] | report["left_out"]).items()]
+    lines += [
+        f"- {name:<28}{n:>9,}  {meanings[name]}" for name, n in (report["dropped"] | report["left_out"]).items() if n
+    ]
     lines.append(f"- {'malformed annotations':<28}{report['problems']:>9,}  problems.jsonl: file and line")
     lines += [blind_text(report["blind"]["table"])]
     return "\n".join(lines)
