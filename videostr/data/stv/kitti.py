@@ -118,11 +118,12 @@ def _poses(folder: Path, scene: str, count: int, sources: Sources) -> np.ndarray
         to_camera = _calibration(calib)
         at = 1
         for item in text_lines(oxts):
+            at = item.line
             words = [] if item.problem is not None else item.value.split()
             if len(words) < 6:
                 raise BadEntry(f"expected at least 6 columns, got {len(words)}: no poses for {scene}")
-            at = item.line + 1
             rows.append([number(word, f"column {at}") for at, word in enumerate(words[:6], start=1)])
+        at = len(rows) + 1
         if len(rows) < count:
             raise BadEntry(f"{len(rows)} lines for {count} frames: no poses for {scene}")
     except BadEntry as error:
