@@ -15,8 +15,8 @@ import av
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from stv_worlds import write_kitti, write_scannet, write_tao
 
+from benchmarks.stv_sets import write_kitti, write_scannet, write_tao
 from videostr.cli import main
 from videostr.data import read_samples
 from videostr.data.export import export

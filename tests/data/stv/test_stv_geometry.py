@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from scipy.spatial.transform import Rotation
 from shapely.geometry import LineString, MultiPoint, Point, Polygon
-from stv_worlds import write_kitti
 
+from benchmarks.stv_sets import write_kitti
 from videostr.data.stv.geometry import (
     bearing,
     box_distances,

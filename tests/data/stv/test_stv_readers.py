@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stv_worlds import write_kitti, write_scannet, write_tao
 
+from benchmarks.stv_sets import write_kitti, write_scannet, write_tao
 from videostr.data.readers.json_stream import json_sections
 from videostr.data.stv.kitti import read_kitti
 from videostr.data.stv.ply import read_vertices

@@ -1,4 +1,4 @@
-"""Annotations at random in the public sets' own formats, of any size, for tests and the builder's benchmark."""
+"""Annotations at random in the formats of KITTI tracking, ScanNet and TAO, of any size: for the builder's benchmark and tests."""
 
 import json
 import math
