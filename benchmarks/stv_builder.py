@@ -1,7 +1,7 @@
 """python -m benchmarks.stv_builder DIR [--drives N] [--rooms N] [--clips N]
 
-How long `videostr data stv` takes for a large generated input, and how much memory: one line. The videos are empty files,
-so that frame rates are the sets' own and reading packets is not part of it.
+How long `videostr data stv` takes for a large generated input, and how much memory: one line. The videos are empty
+files, so that frame rates are the sets' own and reading packets is not part of it.
 """
 
 import argparse

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from benchmarks.stv_sets import write_kitti, write_scannet, write_tao
 from videostr.data.readers.json_stream import json_sections
@@ -85,6 +86,15 @@ def test_frames_a_video_does_not_have(tmp_path):
     (clip,), _ = read_all(read_kitti, tmp_path, frame_times=lambda video: np.arange(3) / 25 + 0.02)
     assert clip.times_T.tolist() == pytest.approx([0.02, 0.06, 0.1]) and clip.fps == pytest.approx(25)
     assert clip.tracks[0].frame_F.tolist() == [0] and clip.duration == pytest.approx(0.14)
+
+
+def test_the_pictures_size(tmp_path):
+    (clip,), _ = kitti(tmp_path, CAR)
+    assert (clip.width, clip.height) == (1242, 375)
+    (tmp_path / "image_02" / "0000").mkdir(parents=True)
+    Image.new("RGB", (1224, 370)).save(tmp_path / "image_02" / "0000" / "000000.png")
+    (clip,), _ = kitti(tmp_path, CAR)
+    assert (clip.width, clip.height) == (1224, 370)
 
 
 def scannet(folder, change):
@@ -191,6 +201,10 @@ def test_scannet_poses(tmp_path):
     assert [file for file, _, _ in problems] == [str(bad)]
     assert clip.number_T.tolist() == [0, *range(45, 600, 15)] and clip.pose_T44.shape == (38, 4, 4)
     np.testing.assert_allclose(clip.pose_T44[0, :3, 1], [1, 0, 0], atol=1e-6)  # ahead of the first camera
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(boxes.read_text().replace('"frame": "scan"', '"frame": "room"'))
+    (elsewhere,), _ = read_all(read_scannet, tmp_path)
+    assert elsewhere.pose_T44 is None and not len(elsewhere.times_T)
     seen = sum(len(track.frame_F) > 0 for track in clip.tracks)
     assert seen > len(clip.tracks) / 2 and all(0 < v <= 1 for track in clip.tracks for v in track.visible_F)
 
