@@ -10,7 +10,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["videostr.rewards"]):
+with atheris.instrument_imports(include=["videostr.rewards", "videostr.text", "videostr.graph"]):
     from videostr.rewards import NAMES, load_reward
     from videostr.rewards.parse import REASONS, parse_interval, parse_intervals
 
