@@ -108,8 +108,9 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   // then of truth. frame_offsets int64 [B + 1]; scales float64 [B]. score [B, 6], match int64 [M], frames int64 [B, 6]: the
   // order of reference.PARTS.
   m.def(
-      "relation_graph(Tensor pred_class, Tensor pred_position, Tensor? pred_object, Tensor pred_offsets,"
-      " Tensor true_class, Tensor true_position, Tensor? true_object, Tensor true_offsets, Tensor frame_offsets,"
+      "relation_graph(Tensor pred_class, Tensor pred_position, Tensor? pred_object, Tensor? pred_box, Tensor pred_offsets,"
+      " Tensor true_class, Tensor true_position, Tensor? true_object, Tensor? true_box, Tensor true_offsets,"
+      " Tensor frame_offsets,"
       " Tensor? scale, Tensor? displacement_scale, str angle, str matching, bool count_extra, bool scale_invariant,"
       " str edge_matching)"
       " -> (Tensor score, Tensor match, Tensor frames)");

@@ -32,3 +32,21 @@ def random_graphs(rng, graphs, dimensions=2, classes=5, most=9):
         arguments.append(torch.tensor([0, *itertools.accumulate(nodes["count"])]))
         ids[key] = torch.cat([nothing, *nodes["object"]])
     return [*arguments, torch.tensor([0, *itertools.accumulate(frames)])], ids
+
+
+def random_boxes(rng, arguments, wild=False):
+    """Boxes for `random_graphs`' nodes, by name: around their positions, a fifth of the rows NaN.
+
+    wild: some of the predicted ones are reversed, or not finite.
+    """
+    boxes = {}
+    for name, position in (("pred_box_M4", arguments[1]), ("true_box_J4", arguments[4])):
+        half = 1 + 2 * torch.rand(len(position), 2, generator=rng, dtype=torch.float64)
+        box = torch.cat([position[:, :2] - half, position[:, :2] + half], 1)
+        boxes[name] = torch.where(torch.rand(len(box), 1, generator=rng) < 0.2, torch.nan, box)
+    if wild:
+        box = boxes["pred_box_M4"]
+        odd = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e200, -40.0], dtype=torch.float64)
+        drawn = odd[torch.randint(0, len(odd), box.shape, generator=rng)]
+        boxes["pred_box_M4"] = torch.where(torch.rand(box.shape, generator=rng) < 0.1, drawn, box)
+    return boxes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from graph_cases import random_graphs
+from graph_cases import random_boxes, random_graphs
 from torch import Tensor
 
 from videostr.ops import reference
@@ -334,11 +334,13 @@ def graph_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
         nodes[1], nodes[4] = nodes[1].to(dtype), nodes[4].to(dtype)
         scale = torch.full((graphs,), 4.0, dtype=torch.float64) if angle == "turn" else None
         objects = (ids["pred_object_M"], ids["true_object_J"]) if matching == "optimal" else (None, None)
-        arguments = (*nodes[:2], objects[0], *nodes[2:5], objects[1], *nodes[5:], scale, None)
-        yield (
-            f"{graphs} graphs, {dimensions}-D, {angle}, {matching}",
-            (*arguments, angle, matching, True, angle == "turn", "shape" if dimensions == 2 else "position"),
-        )
+        options = (scale, None, angle, matching, True, angle == "turn", "shape" if dimensions == 2 else "position")
+        boxes = [box.to(dtype) for box in random_boxes(generator, nodes, wild=True).values()]
+        for text, (pred_box, true_box) in (("", (None, None)), (", boxes", boxes)):
+            yield (
+                f"{graphs} graphs, {dimensions}-D, {angle}, {matching}{text}",
+                (*nodes[:2], objects[0], pred_box, *nodes[2:5], objects[1], true_box, *nodes[5:], *options),
+            )
 
 
 def graph_truth(*arguments) -> tuple[Tensor, ...]:

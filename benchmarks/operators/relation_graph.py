@@ -60,7 +60,7 @@ def make(provider: str, mode: str, device: str, size: tuple[int, int, int] | str
 
 def error(provider: str, mode: str, device: str, size: tuple[int, int, int]) -> float:
     arguments = _packed(_graphs(*size), torch.float64, "cpu")
-    nodes = (arguments[0], arguments[1], None, arguments[2], arguments[3], arguments[4], None, *arguments[5:])
+    nodes = (*arguments[:2], None, None, *arguments[2:5], None, None, *arguments[5:])
     scale_B = torch.full((size[0],), SCALE, dtype=torch.float64)
     matchings = _matchings(mode) if provider == "videostr" else (_matchings(mode)[0], "position")
     truth = ops.reference.relation_graph(

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "common/box.h"
 #include "common/device.h"
 
 namespace videostr {
@@ -22,6 +23,7 @@ struct Nodes {
   const int64_t* object_class;
   const T* position;  // [nodes, dimensions]
   const int64_t* object;  // null: no identities
+  const T* box;  // [nodes, 4]; null: no boxes, on either side
   const int64_t* offset;  // of the frames
 };
 
@@ -51,6 +53,28 @@ VIDEOSTR_HD double match_cost(double gap, double inverse) {
   const double far = gap == 0.0 ? 0.0 : gap * inverse;
   return far <= 1.0 ? far : far > 1.0 ? 1.0 + kBeyond * (1.0 - 1.0 / far) : 2.0;
 }
+
+template <typename T>
+VIDEOSTR_HD Box box_of(const Nodes<T>& nodes, int64_t i) {
+  const T* v = nodes.box + 4 * i;
+  return {static_cast<double>(v[0]), static_cast<double>(v[1]), static_cast<double>(v[2]), static_cast<double>(v[3])};
+}
+
+// The IoU of a pair's boxes, 0 where the predicted node has none; kNoBox where the true one has none (one with a NaN is
+// none) and position alone counts.
+constexpr double kNoBox = -1.0;
+
+template <typename T>
+VIDEOSTR_HD double pair_iou(const Graphs<T>& in, int64_t pred, int64_t truth) {
+  if (!in.truth.box) return kNoBox;
+  const Box t = box_of(in.truth, truth);
+  const bool there = (t.x0 == t.x0) & (t.y0 == t.y0) & (t.x1 == t.x1) & (t.y1 == t.y1);
+  return there ? box_score<false>(box_of(in.pred, pred), t) : kNoBox;
+}
+
+// How alike the nodes of a pair are, from closeness and pair_iou; what that costs the matching, from match_cost.
+VIDEOSTR_HD double similarity(double close, double iou) { return iou == kNoBox ? close : (close + iou) / 2; }
+VIDEOSTR_HD double pair_cost(double cost, double iou) { return iou == kNoBox ? cost : (cost + (1.0 - iou)) / 2; }
 
 struct Point {
   double x, y, z;

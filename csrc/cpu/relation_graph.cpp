@@ -144,8 +144,17 @@ class Scorer {
         gap_[r * columns + k] = std::sqrt(a * a + b * b + c * c);
       }
     }
+    if (in_.truth.box) compare_boxes();
     if (rows == 1 && columns == 1) return take(0, 0);
     return in_.greedy ? match_greedily() : match_optimally();
+  }
+
+  void compare_boxes() {
+    const int64_t rows = rows_.size(), columns = columns_.size();
+    iou_.resize(rows * columns);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < columns; ++k) iou_[r * columns + k] = pair_iou(in_, rows_[r], columns_[k]);
+    }
   }
 
   double take(int64_t r, int64_t k) {
@@ -153,13 +162,22 @@ class Scorer {
     in_.match[i] = columns_[k];
     for (int axis = 0; axis < 3; ++axis) seen_[axis][j] = coordinate(in_.pred, i, axis);
     if (in_.pred.object) seen_object_[j] = in_.pred.object[i];
-    return closeness(gap_[r * columns_.size() + k], inverse_scale_);
+    const int64_t pair = r * static_cast<int64_t>(columns_.size()) + k;
+    const double close = closeness(gap_[pair], inverse_scale_);
+    return in_.truth.box ? similarity(close, iou_[pair]) : close;
+  }
+
+  void cost_pairs() {
+    const int64_t pairs = gap_.size();
+    cost_.resize(pairs);
+    for (int64_t k = 0; k < pairs; ++k) cost_[k] = match_cost(gap_[k], inverse_scale_);
+    if (!in_.truth.box) return;
+    for (int64_t k = 0; k < pairs; ++k) cost_[k] = pair_cost(cost_[k], iou_[k]);
   }
 
   double match_optimally() {
     const int64_t rows = rows_.size(), columns = columns_.size();
-    cost_.resize(rows * columns);
-    for (int64_t k = 0; k < rows * columns; ++k) cost_[k] = match_cost(gap_[k], inverse_scale_);
+    cost_pairs();
     const int* column_of = workspace_.solve(cost_.data(), rows, columns, columns, false);
     double sum = 0.0;
     for (int64_t k = 0; k < std::min(rows, columns); ++k) {
@@ -168,12 +186,15 @@ class Scorer {
     return sum;
   }
 
-  // The closest pair with both ends free, again and again; of equals the first.
+  // The closest pair with both ends free, again and again; of equals the first. With boxes: the most alike, then closest.
   double match_greedily() {
     const int64_t rows = rows_.size(), columns = columns_.size();
     closest_.resize(rows * columns);
     std::iota(closest_.begin(), closest_.end(), int64_t{0});
+    const bool boxes = in_.truth.box != nullptr;
+    if (boxes) cost_pairs();
     std::sort(closest_.begin(), closest_.end(), [&](int64_t a, int64_t b) {
+      if (boxes && cost_[a] != cost_[b]) return cost_[a] < cost_[b];
       return gap_[a] != gap_[b] ? gap_[a] < gap_[b] : a < b;
     });
     free_.assign(rows + columns, true);
@@ -245,7 +266,7 @@ class Scorer {
   const Graphs<T>& in_;
   int64_t first_ = 0, last_ = 0;
   double inverse_scale_ = 1.0;
-  std::vector<double> true_[3], seen_[3], edge_seen_[3], turned_, node_, gap_, cost_;
+  std::vector<double> true_[3], seen_[3], edge_seen_[3], turned_, node_, gap_, iou_, cost_;
   std::vector<int64_t> seen_object_, rows_, columns_, closest_;
   std::vector<std::pair<int64_t, int64_t>> pred_order_, true_order_;
   std::vector<bool> free_;
@@ -265,13 +286,13 @@ using OptionalTensor = std::optional<Tensor>;
 
 std::tuple<Tensor, Tensor, Tensor> relation_graph(
     const Tensor& pred_class_in, const Tensor& pred_position_in, const OptionalTensor& pred_object_in,
-    const Tensor& pred_offsets_in, const Tensor& true_class_in, const Tensor& true_position_in,
-    const OptionalTensor& true_object_in, const Tensor& true_offsets_in, const Tensor& frame_offsets_in,
-    const OptionalTensor& scale_in, const OptionalTensor& displacement_scale_in, const std::string& angle,
-    const std::string& matching, bool count_extra, bool scale_invariant,
-    const std::string& edge_matching) {
+    const OptionalTensor& pred_box_in, const Tensor& pred_offsets_in, const Tensor& true_class_in,
+    const Tensor& true_position_in, const OptionalTensor& true_object_in, const OptionalTensor& true_box_in,
+    const Tensor& true_offsets_in, const Tensor& frame_offsets_in, const OptionalTensor& scale_in,
+    const OptionalTensor& displacement_scale_in, const std::string& angle, const std::string& matching, bool count_extra,
+    bool scale_invariant, const std::string& edge_matching) {
   std::vector<Tensor> kept;  // contiguous copies live as long as their pointers
-  kept.reserve(16);
+  kept.reserve(18);
   auto contiguous = [&](const Tensor& x) -> const Tensor& {
     return kept.emplace_back(torch::stable::contiguous(x));
   };
@@ -282,6 +303,7 @@ std::tuple<Tensor, Tensor, Tensor> relation_graph(
   const int64_t preds = pred_class_in.numel(), truths = true_class_in.numel();
   const Tensor pred_position = contiguous(pred_position_in), true_position = contiguous(true_position_in);
   STD_TORCH_CHECK(true_offsets_in.numel() == frames + 1, "relation_graph: true_offsets must have as many entries as pred_offsets");
+  STD_TORCH_CHECK(pred_box_in.has_value() == true_box_in.has_value(), "relation_graph: boxes must be given on both sides or neither");
   check_offsets("pred_offsets", contiguous(pred_offsets_in), preds);
   check_offsets("true_offsets", contiguous(true_offsets_in), truths);
   check_offsets("frame_offsets", contiguous(frame_offsets_in), frames);
@@ -290,10 +312,11 @@ std::tuple<Tensor, Tensor, Tensor> relation_graph(
   Tensor counts = torch::stable::new_empty(pred_position, {graphs, kParts}, ScalarType::Long);
   auto run = [&](auto zero) {
     using T = decltype(zero);
+    auto values = [&](const Tensor& x) { return contiguous(x).const_data_ptr<T>(); };
     const Graphs<T> in{
-        {integers(pred_class_in), pred_position.const_data_ptr<T>(), optional(pred_object_in, integers),
+        {integers(pred_class_in), pred_position.const_data_ptr<T>(), optional(pred_object_in, integers), optional(pred_box_in, values),
          integers(pred_offsets_in)},
-        {integers(true_class_in), true_position.const_data_ptr<T>(), optional(true_object_in, integers),
+        {integers(true_class_in), true_position.const_data_ptr<T>(), optional(true_object_in, integers), optional(true_box_in, values),
          integers(true_offsets_in)},
         integers(frame_offsets_in),
         optional(scale_in, doubles),

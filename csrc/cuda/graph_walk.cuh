@@ -58,7 +58,8 @@ struct ClassCosts {
 
   __device__ __forceinline__ double at(int i, int j) const {
     const int p = swapped ? long_side[j] : short_side[i], t = swapped ? short_side[i] : long_side[j];
-    return match_cost(distance(point_at(in.pred, in.dimensions, p), point_at(in.truth, in.dimensions, t)), inverse);
+    const double gap = distance(point_at(in.pred, in.dimensions, p), point_at(in.truth, in.dimensions, t));
+    return pair_cost(match_cost(gap, inverse), pair_iou(in, p, t));
   }
 };
 
@@ -130,25 +131,29 @@ struct GraphWalk {
     }
   }
 
-  // The closest pair with both ends free, again and again; of equals the first.
+  // The closest pair with both ends free, again and again; of equals the first. With boxes: the most alike, then closest.
   __device__ __forceinline__ void match_greedily(const int* rows, int count, const int* columns, int truths) const {
     const int pairs = count < truths ? count : truths;
     for (int taken = 0; taken < pairs; ++taken) {
-      double gap = kInfinity;
+      double cost = kInfinity, gap = kInfinity;  // cost: 0 throughout without boxes
       int best = 0x7fffffff;
       for (Cells pair(truths, lane); pair.row < count; pair.next()) {
         const int p = rows[pair.row], t = columns[pair.column];
         if (in.match[p] >= 0 || s.partner[t] >= 0) continue;
         const double here = distance(point_at(in.pred, in.dimensions, p), truth(t));
-        if (here < gap || best == 0x7fffffff) {
+        const double costs = in.truth.box ? pair_cost(match_cost(here, inverse), pair_iou(in, p, t)) : 0.0;
+        if (costs < cost || (costs == cost && here < gap) || best == 0x7fffffff) {
+          cost = costs;
           gap = here;
           best = static_cast<int>(pair.row * truths + pair.column);
         }
       }
       for (int away = kWarp / 2; away > 0; away /= 2) {
-        const double other = __shfl_xor_sync(kAllLanes, gap, away);
+        const double other_cost = __shfl_xor_sync(kAllLanes, cost, away), other = __shfl_xor_sync(kAllLanes, gap, away);
         const int other_best = __shfl_xor_sync(kAllLanes, best, away);
-        if (other < gap || (other == gap && other_best < best)) {
+        const bool nearer = other < gap || (other == gap && other_best < best);
+        if (other_cost < cost || (other_cost == cost && nearer)) {
+          cost = other_cost;
           gap = other;
           best = other_best;
         }
@@ -191,7 +196,9 @@ struct GraphWalk {
       double close = 0.0;
       for (int k = lane; k < truths; k += kWarp) {
         const int t = columns[k];
-        if (s.partner[t] >= 0) close += closeness(distance(truth(t), seen(t)), inverse);
+        if (s.partner[t] >= 0) {
+          close += similarity(closeness(distance(truth(t), seen(t)), inverse), pair_iou(in, s.partner[t], t));
+        }
       }
       score += truths * warp_sum(close) / (preds.y > truths ? preds.y : truths);
       known += preds.y;

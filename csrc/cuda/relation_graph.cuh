@@ -46,18 +46,21 @@ __global__ void __launch_bounds__(kGraphThreads, kGraphBlocks)
 }
 
 // `present`: which of the arguments that may be absent are there.
-enum Present { kHasScale = 1, kHasDisplacementScale = 2, kHasTrueObject = 4, kHasPredObject = 8 };
+enum Present { kHasScale = 1, kHasDisplacementScale = 2, kHasTrueObject = 4, kHasPredObject = 8, kHasBoxes = 16 };
 
 template <typename T>
-void relation_graph(const int64_t* pred_class, const T* pred_position, const int64_t* pred_object, const int64_t* pred_offset,
-                    const int64_t* true_class, const T* true_position, const int64_t* true_object, const int64_t* true_offset,
+void relation_graph(const int64_t* pred_class, const T* pred_position, const int64_t* pred_object, const T* pred_box,
+                    const int64_t* pred_offset, const int64_t* true_class, const T* true_position, const int64_t* true_object,
+                    const T* true_box, const int64_t* true_offset,
                     const int64_t* frame_offset, const double* scale, const double* displacement_scale, T* score,
                     int64_t* match, int64_t* frames, double* doubles, int* ints, int64_t graphs, int64_t preds, int64_t truths,
                     int dimensions, int present, int angle, bool greedy, bool count_extra, bool scale_invariant,
                     bool match_shapes, cudaStream_t stream) {
   if (graphs == 0) return;
-  const Graphs<T> in{{pred_class, pred_position, present & kHasPredObject ? pred_object : nullptr, pred_offset},
-                     {true_class, true_position, present & kHasTrueObject ? true_object : nullptr, true_offset},
+  const Graphs<T> in{{pred_class, pred_position, present & kHasPredObject ? pred_object : nullptr,
+                      present & kHasBoxes ? pred_box : nullptr, pred_offset},
+                     {true_class, true_position, present & kHasTrueObject ? true_object : nullptr,
+                      present & kHasBoxes ? true_box : nullptr, true_offset},
                      frame_offset,
                      present & kHasScale ? scale : nullptr,
                      present & kHasDisplacementScale ? displacement_scale : nullptr,

@@ -32,8 +32,8 @@ void bind_matching(const std::string& dtype) {
       "cost cost_offset row_offset column_offset total column row doubles ints problems maximize");
   cuda_sim::bind<&cuda::relation_graph<T>>(
       "relation_graph_" + dtype,
-      "pred_class pred_position pred_object pred_offset true_class true_position true_object true_offset frame_offset "
-      "scale displacement_scale score match frames doubles ints graphs preds truths dimensions present angle greedy "
+      "pred_class pred_position pred_object pred_box pred_offset true_class true_position true_object true_box "
+      "true_offset frame_offset scale displacement_scale score match frames doubles ints graphs preds truths dimensions present angle greedy "
       "count_extra scale_invariant match_shapes");
 }
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from graph_cases import random_graphs
+from graph_cases import random_boxes, random_graphs
 
 from cuda_sim.build import HERE, load, why_not
 from videostr.ops import reference
@@ -31,22 +31,23 @@ DEFAULTS = {
 }
 
 
-def check(kernels, arguments, ids, dtype, moved=None, seed=0, **options):
+def check(kernels, arguments, ids, dtype, moved=None, seed=0, boxes=None, **options):
     scale, reach, angle, matching, extra, shape, edges = (DEFAULTS | options).values()
     graphs, preds, truths = len(arguments[6]) - 1, len(arguments[0]), len(arguments[3])
     arguments = [x.to(dtype) if x.is_floating_point() else x for x in arguments]
     scales = [None if x is None else torch.full((graphs,), x, dtype=torch.float64) for x in (scale, reach)]
     objects = ids.get("pred_object_M"), ids.get("true_object_J")
-    wide = [x.double() if x.is_floating_point() else x for x in arguments]
-    inputs = (*wide[:2], objects[0], *wide[2:5], objects[1], *wide[5:], *scales)
-    *parts, true_match, true_frames = reference.relation_graph(*inputs, angle, matching, extra, shape, edges)
-    given = [x if x is not None else torch.zeros(0, dtype=kind) for x, kind in zip(
-        (arguments[0], arguments[1], objects[0], *arguments[2:5], objects[1], *arguments[5:], *scales),
-        (*[torch.int64] * 9, *[torch.float64] * 2), strict=True)]  # fmt: skip
+    sides = [None if boxes is None else boxes[name].to(dtype) for name in ("pred_box_M4", "true_box_J4")]
+    inputs = (*arguments[:2], objects[0], sides[0], *arguments[2:5], objects[1], sides[1], *arguments[5:], *scales)
+    wide = [x.double() if x is not None and x.is_floating_point() else x for x in inputs]
+    *parts, true_match, true_frames = reference.relation_graph(*wide, angle, matching, extra, shape, edges)
+    kinds = [torch.int64] * 3 + [dtype] + [torch.int64] * 4 + [dtype] + [torch.int64] * 2 + [torch.float64] * 2
+    given = [x if x is not None else torch.zeros(0, dtype=kind) for x, kind in zip(inputs, kinds, strict=True)]
     score, frames = np.full((graphs, 6), np.nan, given[1].numpy().dtype), np.full((graphs, 6), -9, np.int64)
     match = np.full(preds, -9, np.int64)
     work = np.full(3 * preds + 11 * truths, np.nan), np.full(4 * preds + 6 * truths, -9, np.int32)
-    present = sum(bit for bit, x in zip((1, 2, 4, 8), (*scales, objects[1], objects[0]), strict=True) if x is not None)
+    may_be_absent = (*scales, objects[1], objects[0], sides[1])
+    present = sum(bit for bit, x in zip((1, 2, 4, 8, 16), may_be_absent, strict=True) if x is not None)
     name = "float32" if dtype == torch.float32 else "float64"
     numbers = (graphs, preds, truths, arguments[1].shape[1], present, ANGLES.index(angle), matching == "greedy")
     getattr(kernels, f"relation_graph_{name}")(
@@ -78,18 +79,33 @@ def test_against_the_specification(kernels, dimensions, options, dtype):
     for objects in ({}, {"true_object_J": ids["true_object_J"]}, ids):
         if objects or "reach" not in options:
             check(kernels, arguments, objects, dtype, **options)
+    boxes = random_boxes(torch.Generator().manual_seed(dimensions), arguments, wild=True)
+    check(kernels, arguments, ids, dtype, boxes=boxes, **options)
 
 
 @pytest.mark.parametrize("graphs", [0, 1, 4, 5])
 def test_few_graphs(kernels, graphs):
-    arguments, ids = random_graphs(torch.Generator().manual_seed(1), graphs)
+    rng = torch.Generator().manual_seed(1)
+    arguments, ids = random_graphs(rng, graphs)
     check(kernels, arguments, ids, torch.float32)
+    check(kernels, arguments, ids, torch.float32, boxes=random_boxes(rng, arguments))
+
+
+def test_boxes_of_no_node_change_nothing(kernels):
+    arguments, ids = random_graphs(torch.Generator().manual_seed(6), 8)
+    none = {"pred_box_M4": arguments[1].new_zeros(len(arguments[0]), 4)}
+    none["true_box_J4"] = arguments[1].new_full((len(arguments[3]), 4), torch.nan)
+    for matching in ("optimal", "greedy"):
+        without = check(kernels, arguments, ids, torch.float64, matching=matching)
+        assert check(kernels, arguments, ids, torch.float64, matching=matching, boxes=none) == without
 
 
 def test_more_nodes_than_a_warp_has_lanes(kernels):
-    arguments, ids = random_graphs(torch.Generator().manual_seed(2), 3, most=90, classes=2)
+    rng = torch.Generator().manual_seed(2)
+    arguments, ids = random_graphs(rng, 3, most=90, classes=2)
     for matching in ("optimal", "greedy"):
         check(kernels, arguments, ids, torch.float64, matching=matching)
+        check(kernels, arguments, ids, torch.float64, matching=matching, boxes=random_boxes(rng, arguments))
 
 
 def test_model_output_of_any_kind(kernels):
@@ -106,7 +122,10 @@ def test_model_output_of_any_kind(kernels):
 def test_bases_that_are_not_aligned_and_every_order(kernels):
     arguments, ids = random_graphs(torch.Generator().manual_seed(5), 6)
     results = set()
-    moved = ("pred_position", "true_position", "pred_class", "score", "match")
+    moved = ("pred_position", "true_position", "pred_class", "pred_box", "true_box", "score", "match")
+    boxes = random_boxes(torch.Generator().manual_seed(7), arguments)
     for seed, names in enumerate(itertools.chain([()], zip(moved), [moved])):  # noqa: B905
-        results.add(check(kernels, arguments, ids, torch.float32, moved=dict.fromkeys(names, 1), seed=seed))
+        results.add(
+            check(kernels, arguments, ids, torch.float32, moved=dict.fromkeys(names, 1), seed=seed, boxes=boxes)
+        )
     assert len(results) == 1

@@ -72,8 +72,8 @@ def calls():
     yield videostr.tube_iou, (boxes, torch.arange(5), offsets, boxes[:1], torch.zeros(1).long(), three, "union")
     yield videostr.assignment, (torch.rand(3, 2, 4), torch.tensor([2, 0, 1]), None, True)
     yield videostr.assignment_ragged, (torch.rand(5), offsets, offsets, torch.tensor([0, 1, 2]), 5, 2, False)
-    nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), offsets
-    for name, scale in (("turn", None), ("none", torch.rand(2, dtype=torch.float64))):
+    for name, scale, box in (("turn", None, None), ("none", torch.rand(2, dtype=torch.float64), torch.rand(5, 4))):
+        nodes = torch.tensor([0, 1, 1, 0, 2]), torch.rand(5, 3), torch.arange(5), box, offsets
         options = (scale, None, name, "optimal", True, False, "shape")
         yield videostr.relation_graph, (*nodes, *nodes, torch.tensor([0, 1, 2]), *options)
 
@@ -135,8 +135,10 @@ def matched(pred, truth, offsets):
         total
         + ops.assignment_ragged(pred.flatten(), offsets, offsets - offsets // 3, num_rows=3, num_columns=2).cost.sum()
     )
-    ids, frames = torch.tensor([0, 1, 0]), torch.tensor([0, 1])
-    return total + ops.relation_graph(ids, pred, offsets, ids, truth, offsets, frames, scale=2.0).graph_B.sum()
+    nodes, frames = (torch.tensor([0, 1, 0]), pred, offsets), torch.tensor([0, 1])
+    for boxes in ({}, {"pred_box_M4": torch.cat([pred, pred + 1], 1), "true_box_J4": torch.cat([truth, truth + 1], 1)}):
+        total = total + ops.relation_graph(*nodes, nodes[0], truth, offsets, frames, scale=2.0, **boxes).graph_B.sum()
+    return total
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

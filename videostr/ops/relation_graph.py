@@ -41,6 +41,8 @@ def relation_graph(
     edge_matching: str = "shape",
     pred_object_M: Tensor | None = None,
     true_object_J: Tensor | None = None,
+    pred_box_M4: Tensor | None = None,
+    true_box_J4: Tensor | None = None,
     displacement_scale: float | Tensor | None = None,
 ) -> RelationGraph:
     """Agreement of B predicted relation graphs with the true ones, in parts of [0, 1].
@@ -74,9 +76,14 @@ def relation_graph(
     3-D: the first two coordinates are the ground plane, the third points up. Distances are in space, angles are between
     the projections on the ground: what a camera that turns about the vertical leaves unchanged.
 
+    With boxes (O) what stands above as close(|p - g|) is, for a true node that has a box, (close(|p - g|) + IoU) / 2, the
+    IoU being 0 where its predicted node has no box, or one that is reversed or not finite. A true node without a box
+    goes by position alone. Only node and match_M look at boxes, and displacement through match_M; edges do not, except
+    with edge_matching="position".
+
     "optimal" matching makes the sum of close(|p - g|) greatest, and of such matchings takes one of least distances (an
-    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C). Both look at positions, and
-    are what node, displacement and match_M go by.
+    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C), with boxes the most alike (O).
+    Both look at positions, and at boxes where there are any, and are what node, displacement and match_M go by.
 
     Distance and angle have a matching of their own, edge_matching="shape" (O), so that they do not change when the
     prediction is turned, moved or mirrored as a whole (scaled: with scale_invariant). Within a class it is an
@@ -104,6 +111,8 @@ def relation_graph(
         true_object_J: which object a true node is, one id at most once a frame; with them displacement is scored.
         pred_object_M: the same of the predicted ones: a displacement counts only where both ends are one predicted
             object. Default: a predicted node is the object that it was matched with.
+        pred_box_M4, true_box_J4: x0, y0, x1, y1, in the positions' dtype, in any unit: both or neither. A row of NaN is a
+            node without a box; all others of the truth are finite and not reversed.
         displacement_scale: > 0, the scale of displacement, one number or (B,); default: as scale. Objects move much
             less far than a room is wide, and against its diagonal a still picture of a moving scene scores nearly 1.
 
@@ -144,6 +153,7 @@ def relation_graph(
             check_tensor(name, value, ndim=1, floating=False)
             check_shape(name, value, tuple(like.shape), "one a node")
             check_device(name, value, device, "pred_position")
+    _check_boxes(pred_box_M4, true_box_J4, pred_position_MD, true_position_JD)
     if true_object_J is None and (pred_object_M is not None or displacement_scale is not None):
         raise ValueError("pred_object and displacement_scale need true_object, got None")
     graphs = frame_offsets_B1.shape[0] - 1
@@ -157,10 +167,12 @@ def relation_graph(
         pred_class_M.long(),
         pred_position_MD.detach(),
         None if pred_object_M is None else pred_object_M.long(),
+        None if pred_box_M4 is None else pred_box_M4.detach(),
         pred_offsets_F1.long(),
         true_class_J.long(),
         true_position_JD.detach(),
         None if true_object_J is None else true_object_J.long(),
+        None if true_box_J4 is None else true_box_J4.detach(),
         true_offsets_F1.long(),
         frame_offsets_B1.long(),
         scale_B,
@@ -176,7 +188,7 @@ def relation_graph(
 
 @torch.library.register_fake("videostr::relation_graph")
 def _fake(pred_class, pred_position, *arguments):
-    frame_offsets = arguments[6]
+    frame_offsets = arguments[8]
     parts = (frame_offsets.shape[0] - 1, len(reference.PARTS))
     match = pred_position.new_empty(pred_position.shape[:1], dtype=torch.int64)
     return pred_position.new_empty(parts), match, pred_position.new_empty(parts, dtype=torch.int64)
@@ -200,6 +212,23 @@ def _check_nodes(side: str, class_M: Tensor, position_MD: Tensor, offsets_F1: Te
     check_shape(f"{side}_class", class_M, (position_MD.shape[0],), "one a node")
     check_device(f"{side}_class", class_M, position_MD.device, f"{side}_position")
     check_offsets(f"{side}_offsets", offsets_F1, position_MD.shape[0], position_MD.device, f"{side}_position")
+
+
+def _check_boxes(pred: Tensor | None, true: Tensor | None, pred_position: Tensor, true_position: Tensor) -> None:
+    if (pred is None) != (true is None):
+        raise ValueError("pred_box and true_box must be given both or neither")
+    for name, box, position in (("pred_box", pred, pred_position), ("true_box", true, true_position)):
+        if box is None:
+            return
+        check_tensor(name, box, ndim=2, floating=True)
+        if box.dtype != position.dtype:
+            raise TypeError(f"{name} must have the positions' dtype {position.dtype}, got {box.dtype}")
+        check_shape(name, box, (position.shape[0], 4), "one box a node")
+        check_device(name, box, position.device, "pred_position")
+    if readable(true):
+        fine = torch.isfinite(true).all(1) & (true[:, 2:] >= true[:, :2]).all(1)
+        if not bool((fine | true.isnan().all(1)).all()):
+            raise ValueError("true_box must hold boxes x0 <= x1, y0 <= y1, finite, or rows of NaN")
 
 
 def _scale(name: str, scale: float | str | Tensor, graphs: int, device: torch.device) -> Tensor:

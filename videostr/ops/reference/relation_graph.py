@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .assignment import solve
+from .box_iou import box_iou_pairwise
 from .shape_matching import match_cost, match_shapes
 
 PARTS = ("node", "distance", "angle", "edge", "displacement", "graph")
@@ -30,10 +31,12 @@ def relation_graph(
     pred_class_M: Tensor,
     pred_position_MD: Tensor,
     pred_object_M: Tensor | None,
+    pred_box_M4: Tensor | None,
     pred_offsets_F1: Tensor,
     true_class_J: Tensor,
     true_position_JD: Tensor,
     true_object_J: Tensor | None,
+    true_box_J4: Tensor | None,
     true_offsets_F1: Tensor,
     frame_offsets_B1: Tensor,
     scale_B: Tensor | None,
@@ -52,9 +55,10 @@ def relation_graph(
     for b, (first, last) in enumerate(zip(frame_offsets[:-1], frame_offsets[1:], strict=True)):
         frames = [(slice(p[f], p[f + 1]), slice(t[f], t[f + 1])) for f in range(first, last)]
         scale = _diagonal(true[t[first] : t[last]]) if scale_B is None else float(scale_B[b])
-        for pred_f, true_f in frames:
+        ious = [_ious(pred_box_M4, true_box_J4, *frame) for frame in frames]
+        for (pred_f, true_f), iou_MJ in zip(frames, ious, strict=True):
             match_M[pred_f] = _match(
-                pred_class_M[pred_f], pred[pred_f], true_class_J[true_f], true[true_f], scale, matching
+                pred_class_M[pred_f], pred[pred_f], true_class_J[true_f], true[true_f], iou_MJ, scale, matching
             )
         # where a true node stands in the prediction: NaN for one that is not matched
         seen_JD = torch.full_like(true, math.nan)
@@ -69,11 +73,12 @@ def relation_graph(
                 edge_JD[true_f] = match_shapes(*nodes, scale, scale_invariant)
         unit = _unit(true, edge_JD, frames) if scale_invariant else 1.0
         parts: dict[str, list[float]] = {part: [] for part in PARTS}
-        for pred_f, true_f in frames:
+        for (pred_f, true_f), iou_MJ in zip(frames, ious, strict=True):
+            close_J = _closeness((true[true_f] - seen_JD[true_f]).norm(dim=1), scale)
+            if iou_MJ is not None:
+                close_J = _with_boxes(close_J, match_M[pred_f], iou_MJ)
             of_frame = {
-                "node": _node_score(
-                    pred_class_M[pred_f], true_class_J[true_f], true[true_f], seen_JD[true_f], scale, count_extra
-                ),
+                "node": _node_score(pred_class_M[pred_f], true_class_J[true_f], close_J, count_extra),
                 "distance": _distance_score(true[true_f], edge_JD[true_f], unit, scale),
                 "angle": _ANGLES[angle](true[true_f], edge_JD[true_f]),
             }
@@ -114,7 +119,25 @@ def _closeness(gap: Tensor, scale: float) -> Tensor:
     return torch.nan_to_num(score, nan=0.0)
 
 
-def _match(pred_class, pred, true_class, true, scale, matching) -> Tensor:
+def _ious(pred_box_M4, true_box_J4, pred_f, true_f) -> Tensor | None:
+    """(M, J) of one frame: 0 where the predicted node has no box; NaN where the true one has none."""
+    if true_box_J4 is None:
+        return None
+    true_box = true_box_J4[true_f].double()
+    iou_MJ = box_iou_pairwise(pred_box_M4[pred_f].double(), true_box)
+    return torch.where(true_box.isnan().any(1), math.nan, iou_MJ)
+
+
+def _with_boxes(close_J, match_M, iou_MJ) -> Tensor:
+    """The similarity of each true node with its match: the mean of closeness and IoU, where it has a box."""
+    close_J = close_J.clone()
+    for m, j in enumerate(match_M.tolist()):
+        if j >= 0 and not iou_MJ[m, j].isnan():
+            close_J[j] = (close_J[j] + iou_MJ[m, j]) / 2
+    return close_J
+
+
+def _match(pred_class, pred, true_class, true, iou_MJ, scale, matching) -> Tensor:
     """Index into the frame's true nodes, -1 for none."""
     match_M = torch.full(pred_class.shape, -1, dtype=torch.int64)
     there_M, there_J = torch.isfinite(pred).all(1), torch.isfinite(true).all(1)
@@ -122,19 +145,26 @@ def _match(pred_class, pred, true_class, true, scale, matching) -> Tensor:
         rows = torch.nonzero((pred_class == c) & there_M)[:, 0]
         columns = torch.nonzero((true_class == c) & there_J)[:, 0]
         gap_RC = torch.cdist(pred[rows], true[columns], compute_mode="donot_use_mm_for_euclid_dist")
+        cost_RC = match_cost(gap_RC, scale)
+        if iou_MJ is not None:
+            iou_RC = iou_MJ[rows][:, columns]
+            cost_RC = torch.where(iou_RC.isnan(), cost_RC, (cost_RC + (1 - iou_RC)) / 2)
         if matching == "greedy":
-            pairs = _closest_first(gap_RC)
+            pairs = _closest_first(gap_RC, torch.zeros_like(gap_RC) if iou_MJ is None else cost_RC)
         else:
-            pairs = [(r, k) for r, k in enumerate(solve(match_cost(gap_RC, scale).tolist())) if k >= 0]
+            pairs = [(r, k) for r, k in enumerate(solve(cost_RC.tolist())) if k >= 0]
         for r, k in pairs:
             match_M[rows[r]] = columns[k]
     return match_M
 
 
-def _closest_first(gap_RC: Tensor) -> list[tuple[int, int]]:
-    """SpaceR's matching: of the pairs whose ends are both free the closest one, again and again; ties by index."""
+def _closest_first(gap_RC: Tensor, cost_RC: Tensor) -> list[tuple[int, int]]:
+    """SpaceR's matching: of the pairs whose ends are both free the one of least cost, again and again; ties by gap,
+    then by index."""
     pairs, rows, columns = [], set(), set()
-    for _, r, k in sorted((d, r, k) for r, line in enumerate(gap_RC.tolist()) for k, d in enumerate(line)):
+    gaps, costs = gap_RC.tolist(), cost_RC.tolist()
+    every = ((costs[r][k], gaps[r][k], r, k) for r in range(len(gaps)) for k in range(len(gaps[r])))
+    for _, _, r, k in sorted(every):
         if r not in rows and k not in columns:
             pairs.append((r, k))
             rows.add(r)
@@ -142,8 +172,7 @@ def _closest_first(gap_RC: Tensor) -> list[tuple[int, int]]:
     return pairs
 
 
-def _node_score(pred_class, true_class, true, seen, scale, count_extra) -> float | None:
-    close_J = _closeness((true - seen).norm(dim=1), scale)
+def _node_score(pred_class, true_class, close_J, count_extra) -> float | None:
     score, weight = 0.0, 0
     for c in true_class.unique().tolist():
         here, count = true_class == c, int((true_class == c).sum())
