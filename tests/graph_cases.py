@@ -34,7 +34,7 @@ def random_graphs(rng, graphs, dimensions=2, classes=5, most=9):
     return [*arguments, torch.tensor([0, *itertools.accumulate(frames)])], ids
 
 
-def random_boxes(rng, arguments, wild=False):
+def node_boxes(rng, arguments, wild=False):
     """Boxes for `random_graphs`' nodes, by name: around their positions, a fifth of the rows NaN.
 
     wild: some of the predicted ones are reversed, or not finite.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from graph_cases import random_boxes, random_graphs
+from graph_cases import node_boxes, random_graphs
 from torch import Tensor
 
 from videostr.ops import reference
@@ -335,7 +335,7 @@ def graph_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
         scale = torch.full((graphs,), 4.0, dtype=torch.float64) if angle == "turn" else None
         objects = (ids["pred_object_M"], ids["true_object_J"]) if matching == "optimal" else (None, None)
         options = (scale, None, angle, matching, True, angle == "turn", "shape" if dimensions == 2 else "position")
-        boxes = [box.to(dtype) for box in random_boxes(generator, nodes, wild=True).values()]
+        boxes = [box.to(dtype) for box in node_boxes(generator, nodes, wild=True).values()]
         for text, (pred_box, true_box) in (("", (None, None)), (", boxes", boxes)):
             yield (
                 f"{graphs} graphs, {dimensions}-D, {angle}, {matching}{text}",

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from graph_cases import random_boxes, random_graphs
+from graph_cases import node_boxes, random_graphs
 
 from cuda_sim.build import HERE, load, why_not
 from videostr.ops import reference
@@ -79,7 +79,7 @@ def test_against_the_specification(kernels, dimensions, options, dtype):
     for objects in ({}, {"true_object_J": ids["true_object_J"]}, ids):
         if objects or "reach" not in options:
             check(kernels, arguments, objects, dtype, **options)
-    boxes = random_boxes(torch.Generator().manual_seed(dimensions), arguments, wild=True)
+    boxes = node_boxes(torch.Generator().manual_seed(dimensions), arguments, wild=True)
     check(kernels, arguments, ids, dtype, boxes=boxes, **options)
 
 
@@ -88,7 +88,7 @@ def test_few_graphs(kernels, graphs):
     rng = torch.Generator().manual_seed(1)
     arguments, ids = random_graphs(rng, graphs)
     check(kernels, arguments, ids, torch.float32)
-    check(kernels, arguments, ids, torch.float32, boxes=random_boxes(rng, arguments))
+    check(kernels, arguments, ids, torch.float32, boxes=node_boxes(rng, arguments))
 
 
 def test_boxes_of_no_node_change_nothing(kernels):
@@ -105,7 +105,7 @@ def test_more_nodes_than_a_warp_has_lanes(kernels):
     arguments, ids = random_graphs(rng, 3, most=90, classes=2)
     for matching in ("optimal", "greedy"):
         check(kernels, arguments, ids, torch.float64, matching=matching)
-        check(kernels, arguments, ids, torch.float64, matching=matching, boxes=random_boxes(rng, arguments))
+        check(kernels, arguments, ids, torch.float64, matching=matching, boxes=node_boxes(rng, arguments))
 
 
 def test_model_output_of_any_kind(kernels):
@@ -123,7 +123,7 @@ def test_bases_that_are_not_aligned_and_every_order(kernels):
     arguments, ids = random_graphs(torch.Generator().manual_seed(5), 6)
     results = set()
     moved = ("pred_position", "true_position", "pred_class", "pred_box", "true_box", "score", "match")
-    boxes = random_boxes(torch.Generator().manual_seed(7), arguments)
+    boxes = node_boxes(torch.Generator().manual_seed(7), arguments)
     for seed, names in enumerate(itertools.chain([()], zip(moved), [moved])):  # noqa: B905
         results.add(
             check(kernels, arguments, ids, torch.float32, moved=dict.fromkeys(names, 1), seed=seed, boxes=boxes)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from graph_cases import random_graphs
+from graph_cases import node_boxes, random_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -168,7 +168,8 @@ OPTIONS = [
 def test_kernel_against_the_specification(dimensions, options, dtype, rng):
     arguments, ids = random_graphs(rng, 40, dimensions)
     arguments = [x.to(dtype) if x.is_floating_point() else x for x in arguments]
-    for objects in ({}, {"true_object_J": ids["true_object_J"]}, ids):
+    boxes = {name: box.to(dtype) for name, box in node_boxes(rng, arguments, wild=True).items()}
+    for objects in ({}, {"true_object_J": ids["true_object_J"]}, ids, ids | boxes):
         if "displacement_scale" in options and not objects:
             continue
         mine = ops.relation_graph(*arguments, **options, **objects)
@@ -178,11 +179,13 @@ def test_kernel_against_the_specification(dimensions, options, dtype, rng):
         scales = [
             None if x in ("diagonal", None) else torch.full((40,), x, dtype=torch.float64) for x in (scale, reach)
         ]
-        pred, true = arguments[:3], arguments[3:6]
-        true_result = ops.reference.relation_graph(
-            pred[0], pred[1].double(), objects.get("pred_object_M"), pred[2],
-            true[0], true[1].double(), objects.get("true_object_J"), true[2], arguments[6], *scales, **wide,
-        )  # fmt: skip
+        sides = [
+            (arguments[at], arguments[at + 1], objects.get(f"{side}_object_{k}"), objects.get(f"{side}_box_{k}4"))
+            for at, side, k in ((0, "pred", "M"), (3, "true", "J"))
+        ]
+        nodes = (*sides[0], arguments[2], *sides[1], *arguments[5:])
+        nodes = [x.double() if x is not None and x.is_floating_point() else x for x in nodes]
+        true_result = ops.reference.relation_graph(*nodes, *scales, **wide)
         for name, ours, right in zip(mine._fields, mine, true_result, strict=True):
             if ours.is_floating_point():
                 assert ours.dtype == dtype and ours.shape == (40,)
@@ -341,6 +344,7 @@ GOOD = {
     "true_offsets_F1": torch.tensor([0, 2], dtype=torch.int32),
     "frame_offsets_B1": torch.tensor([0, 1]),
 }
+BOXES = {"pred_box_M4": torch.zeros(3, 4), "true_box_J4": torch.zeros(2, 4)}
 
 
 @pytest.mark.parametrize(
@@ -366,9 +370,19 @@ GOOD = {
         ({"pred_object_M": torch.tensor([0, 1, 2])}, ValueError, "need true_object"),
         ({"displacement_scale": 1.0}, ValueError, "need true_object"),
         ({"true_object_J": torch.tensor([0])}, ValueError, r"true_object must have shape \(2,\)"),
+        ({"true_box_J4": torch.zeros(2, 4)}, ValueError, "pred_box and true_box must be given both or neither"),
+        ({"pred_box_M4": torch.zeros(3, 4)}, ValueError, "pred_box and true_box must be given both or neither"),
+        (BOXES | {"pred_box_M4": torch.zeros(2, 4)}, ValueError, r"pred_box must have shape \(3, 4\)"),
+        (BOXES | {"true_box_J4": torch.zeros(2, 6)}, ValueError, r"true_box must have shape \(2, 4\)"),
+        (BOXES | {"pred_box_M4": torch.zeros(3, 4).long()}, TypeError, "pred_box must be floating"),
+        (BOXES | {"true_box_J4": torch.zeros(2, 4).double()}, TypeError, "true_box must have the positions' dtype"),
+        (BOXES | {"true_box_J4": torch.tensor([[0, 0, 1, math.nan]] * 2)}, ValueError, "or rows of NaN"),
+        (BOXES | {"true_box_J4": torch.tensor([[0, 0, 1, math.inf]] * 2)}, ValueError, "finite, or rows of NaN"),
+        (BOXES | {"true_box_J4": torch.tensor([[2.0, 0, 1, 1]] * 2)}, ValueError, "true_box must hold boxes x0 <= x1"),
     ],
 )
 def test_wrong_arguments(change, error, message):
     ops.relation_graph(**GOOD)
+    ops.relation_graph(**GOOD, **BOXES)
     with pytest.raises(error, match=message):
         ops.relation_graph(**{**GOOD, **change})

@@ -76,14 +76,14 @@ def relation_graph(
     3-D: the first two coordinates are the ground plane, the third points up. Distances are in space, angles are between
     the projections on the ground: what a camera that turns about the vertical leaves unchanged.
 
-    With boxes (O) what stands above as close(|p - g|) is, for a true node that has a box, (close(|p - g|) + IoU) / 2, the
+    With boxes (O) close(|p - g|) in the node score is, for a true node that has a box, (close(|p - g|) + IoU) / 2, the
     IoU being 0 where its predicted node has no box, or one that is reversed or not finite. A true node without a box
     goes by position alone. Only node and match_M look at boxes, and displacement through match_M; edges do not, except
     with edge_matching="position".
 
-    "optimal" matching makes the sum of close(|p - g|) greatest, and of such matchings takes one of least distances (an
-    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C), with boxes the most alike (O).
-    Both look at positions, and at boxes where there are any, and are what node, displacement and match_M go by.
+    "optimal" matching makes the sum of these greatest, and of such matchings takes one of least distances (an
+    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C), with boxes the pair most alike
+    (O). Both look at positions, and at boxes where there are any; node, displacement and match_M go by them.
 
     Distance and angle have a matching of their own, edge_matching="shape" (O), so that they do not change when the
     prediction is turned, moved or mirrored as a whole (scaled: with scale_invariant). Within a class it is an
@@ -111,8 +111,8 @@ def relation_graph(
         true_object_J: which object a true node is, one id at most once a frame; with them displacement is scored.
         pred_object_M: the same of the predicted ones: a displacement counts only where both ends are one predicted
             object. Default: a predicted node is the object that it was matched with.
-        pred_box_M4, true_box_J4: x0, y0, x1, y1, in the positions' dtype, in any unit: both or neither. A row of NaN is a
-            node without a box; all others of the truth are finite and not reversed.
+        pred_box_M4, true_box_J4: x0, y0, x1, y1, in the positions' dtype, in one unit; both or neither. A row of NaN
+            is a node without a box; all others of the truth are finite and not reversed.
         displacement_scale: > 0, the scale of displacement, one number or (B,); default: as scale. Objects move much
             less far than a room is wide, and against its diagonal a still picture of a moving scene scores nearly 1.
 
