@@ -36,7 +36,9 @@ ids = st.one_of(st.none(), st.integers(0, 99).map(str))
 def graphs(draw):
     size = draw(st.sampled_from([2, 3]))
     place = st.tuples(*[numbers] * size)
-    node = st.builds(Node, names, place, ids, st.one_of(st.none(), place))
+    sides = st.tuples(numbers, numbers, st.integers(1, 99), st.integers(1, 99))
+    boxes = sides.map(lambda box: (*box[:2], round(box[0] + box[2], 1), round(box[1] + box[3], 1)))
+    node = st.builds(Node, names, place, ids, st.one_of(st.none(), place), st.one_of(st.none(), boxes))
     times = draw(st.lists(st.integers(0, 5000).map(lambda t: t / 10), min_size=1, max_size=4))
     return tuple(Frame(time, tuple(draw(st.lists(node, min_size=1, max_size=5)))) for time in times)
 
@@ -44,9 +46,11 @@ def graphs(draw):
 @given(graphs())
 @settings(max_examples=150, deadline=None)
 def test_what_is_written_is_read(graph):
-    text = render_graph(graph, extents=True)
+    text = render_graph(graph, extents=True, boxes=True)
     assert parse_graph(f"<think>so {text}</think>") == (graph, "ok")
-    plain = tuple(Frame(time, tuple(node._replace(extent=None) for node in nodes)) for time, nodes, _ in graph)
+    plain = tuple(
+        Frame(time, tuple(node._replace(extent=None, box=None) for node in nodes)) for time, nodes, _ in graph
+    )
     assert parse_graph(render_graph(graph)).frames == plain
 
 
@@ -118,6 +122,10 @@ def test_edges_and_displacements():
 def test_annotations_to_graph():
     graph = build_graph([(1, [{"class": "Traffic_Cone", "position": [1, 2], "id": 7, "extent": (1, 1)}]), (None, [])])
     assert graph == (Frame(1.0, (Node("traffic cone", (1.0, 2.0), "7", (1.0, 1.0)),)), Frame(None, ()))
+    (node,) = build_graph([(None, [{"class": "a", "position": [1, 2], "box": [0, 1, 2, 3]}])])[0].nodes
+    assert node == Node("a", (1.0, 2.0), box=(0.0, 1.0, 2.0, 3.0))
+    with pytest.raises(ValueError, match="box: expected finite x1 < x2"):
+        build_graph([(0, [{"class": "a", "position": [1, 2], "box": [2, 1, 0, 3]}])])
     with pytest.raises(ValueError, match="position: expected two or three finite numbers"):
         build_graph([(0, [{"class": "a", "position": [1, math.inf]}])])
     with pytest.raises(ValueError, match="got two and three"):

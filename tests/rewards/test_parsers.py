@@ -232,6 +232,16 @@ def test_every_way_of_writing_a_graph():
     assert graph('{"red chair": [[3, 4], [5, 7]], "table": [9, 3]}', "map") == ("ok", [(None, nodes)])
 
 
+def test_boxes_and_extents_of_a_graph():
+    written = """{"objects": [{"class": "cup", "bbox": [8, 2, 10, 4]},
+        {"class": "cup", "xy": [1, 2], "box": [[5, 0], [9, 3]]},
+        {"class": "cup", "xyz": [1, 2, 3], "bbox": [9, 0, 5, 3]}, {"class": "cup", "xy": [1, 2], "size": [4, 2]}]}"""
+    nodes = parse_graph(f"<graph>{written}</graph>").frames[0].nodes
+    assert [node.position for node in nodes] == [(9, 3), (1, 2), (1, 2, 3), (1, 2)]
+    assert [node.box for node in nodes] == [(8, 2, 10, 4), (5, 0, 9, 3), None, None]
+    assert [node.extent for node in nodes] == [None, None, None, (4, 2)]
+
+
 def test_graphs_over_time():
     expected = [(0.0, [("cup", (1.0, 2.0, 0.5), "7")]), (1.5, [("cup", (2.0, 2.0, 0.5), "7")])]
     node = '{"id": 7, "class": "cup", "position": [%d, 2, 0.5]}'

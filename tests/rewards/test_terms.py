@@ -1,5 +1,6 @@
 """Terms against numpy, plain Python and values worked out by hand."""
 
+import json
 import math
 import re
 
@@ -222,6 +223,42 @@ def test_graph_parts():
     turned = '<graph>{"chair": [-2, 1], "table": [-5, 5], "sofa": [-3, 8]}</graph>'
     assert score("graph", [turned], {"part": "edge"}, graph=[one_each])[0] == pytest.approx([1])
     assert score("graph", [turned], {"part": "edge", "angle": "direction"}, graph=[one_each])[0][0] < 0.8
+
+
+def test_boxes_of_a_graph():
+    def frame(*nodes):
+        return {"objects": [{"class": "cup"} | node for node in nodes]}
+
+    def text(*nodes):
+        return f"<graph>{json.dumps(frame(*nodes))}</graph>"
+
+    on = {"part": "node", "scale": 4.0, "boxes": True}
+    truth = frame({"bbox": [0, 0, 2, 2]})
+    texts = [text(node) for node in (
+        {"bbox": [0, 0, 2, 2]}, {"bbox": [1, 0, 3, 2]}, {"position": [1, 1]}, {"position": [1, 1], "size": [2, 2]},
+        {"position": [1, 1], "bbox": [2, 0, 0, 2]}, {"position": [1, 1], "size": [1e999, 2]}, {"position": [1, 1, 0]},
+    )]  # fmt: skip
+    values, reasons = score("graph", texts, on, graph=[truth] * 7)
+    assert values == pytest.approx([1, (3 / 4 + 1 / 3) / 2, 0.5, 1, 0.5, 0.5, 0]) and set(reasons) == {"ok"}
+    assert score("graph", texts[1:3], on | {"boxes": False}, graph=[truth] * 2)[0] == pytest.approx([3 / 4, 1])
+    # an extent around its place; 3-D places with boxes of the picture; none at all
+    extents, room, bare = (
+        frame({"xy": [1, 1], "size": [2, 2]}),
+        frame({"xyz": [0, 0, 5], "bbox": [0, 0, 2, 2]}),
+        frame({"xy": [1, 1]}),
+    )
+    seen = [texts[0], text({"xyz": [0, 0, 5], "bbox": [0, 0, 1, 2]}), texts[1]]
+    assert score("graph", seen, on, graph=[extents, room, bare])[0] == pytest.approx([1, 0.75, 0.75])
+    # boxes decide which is which, and the terms of one spec with boxes and without do not share a matching
+    pair = frame({"xy": [1, 1], "bbox": [0, 0, 2, 2]}, {"xy": [1, 2], "bbox": [5, 0, 7, 2]})
+    crossed = text({"xy": [1, 1.4], "bbox": [5, 0, 7, 2]}, {"xy": [1, 1.6], "bbox": [0, 0, 2, 2]})
+    assert score("graph", [crossed], on, graph=[pair])[0] == pytest.approx([(0.85 + 1) / 2])
+    spec = {name: TermSpec("graph", options=on | {"boxes": name == "with"}) for name in ("with", "without")}
+    terms = RewardSpec(spec, ["with"])([crossed], {"graph": [pair]}).terms
+    assert [terms[name].item() for name in spec] == pytest.approx([(0.85 + 1) / 2, 0.9])
+    for wrong in ([-1, 2], [float("inf"), 2]):
+        with pytest.raises(ValueError, match=r"graph\[0\]: expected extents"):
+            score("graph", texts[:1], on, graph=[frame({"xy": [1, 1], "size": wrong})])
 
 
 def test_graphs_over_time_and_without_truth():

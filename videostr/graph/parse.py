@@ -135,13 +135,14 @@ def _objects(value: object) -> Iterator[object]:
 
 
 def _node(item: object) -> Node | None:
-    extent = None
+    extent = box = None
     if isinstance(item, dict):
         name, place, which = (_first(item, keys) for keys in (CLASS_KEYS, POSITION_KEYS, ID_KEYS))
         extent = _first(item, EXTENT_KEYS)
-        if place is None and _first(item, BOX_KEYS) is not None:
+        if _first(item, BOX_KEYS) is not None:
             box = read_box(item).box
-            place = None if box is None else [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
+            if place is None and box is not None:
+                place = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
         if place is None:
             place = [item[axis] for axis in _AXES if axis in item]
     elif isinstance(item, list) and len(item) >= 2:
@@ -157,7 +158,8 @@ def _node(item: object) -> Node | None:
     position = _numbers(place)
     if position is None:
         return None
-    return Node(class_name(name), position, _which(which), _numbers(extent) if isinstance(extent, list) else None)
+    extent = _numbers(extent) if isinstance(extent, list) else None
+    return Node(class_name(name), position, _which(which), extent, box)
 
 
 def _numbers(values: list) -> tuple[float, ...] | None:

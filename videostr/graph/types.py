@@ -9,13 +9,15 @@ class Node(NamedTuple):
     """An object in one frame.
 
     name: the class, lower case. position: two or three numbers in the graph's coordinates; of a model's text perhaps
-    not finite. object: which one it is in other frames, or None. extent: its lengths along the axes, or None.
+    not finite. object: which one it is in other frames, or None. extent: its lengths along the axes, or None. box:
+    where it is in the picture, x1 < x2, y1 < y2, or None.
     """
 
     name: str
     position: tuple[float, ...]
     object: str | None = None
     extent: tuple[float, ...] | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
 class Edge(NamedTuple):

@@ -10,13 +10,15 @@ from typing import Any
 from videostr.graph.parse import class_name
 from videostr.graph.relations import edges_of
 from videostr.graph.types import Frame, Node
+from videostr.text.json_boxes import read_box
 
 
 def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]]]) -> tuple[Frame, ...]:
     """Annotations -> graph.
 
-    frames: (seconds or None, objects), an object a mapping with "class" and "position", perhaps "id" and "extent".
-    Raises ValueError for a position that is not two or three finite numbers, or of another size than the others.
+    frames: (seconds or None, objects), an object a mapping with "class" and "position", perhaps "id", "extent" and "box".
+    Raises ValueError for a position that is not two or three finite numbers, or of another size than the others, and
+    for a box that is none.
     """
     graph, sizes = [], set()
     for time, objects in frames:
@@ -27,22 +29,27 @@ def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]
                 raise ValueError(f"position: expected two or three finite numbers, got {item['position']!r:.80}")
             sizes.add(len(position))
             extent = None if item.get("extent") is None else tuple(float(x) for x in item["extent"])
+            box = None if item.get("box") is None else tuple(float(x) for x in item["box"])
+            if box is not None and read_box(list(box)).box is None:
+                raise ValueError(f"box: expected finite x1 < x2, y1 < y2, got {item['box']!r:.80}")
             which = None if item.get("id") is None else str(item["id"])
-            nodes.append(Node(class_name(item["class"]), position, which, extent))
+            nodes.append(Node(class_name(item["class"]), position, which, extent, box))
         graph.append(Frame(None if time is None else float(time), tuple(nodes)))
     if len(sizes) > 1:
         raise ValueError("position: expected as many coordinates for every object, got two and three")
     return tuple(graph)
 
 
-def graph_to_json(frames: Sequence[Frame], *, digits: int = 1, extents: bool = False, edges: bool = False) -> dict:
+def graph_to_json(
+    frames: Sequence[Frame], *, digits: int = 1, extents: bool = False, boxes: bool = False, edges: bool = False
+) -> dict:
     """The JSON value of a graph, in the grammar's compact form (docs/video-str.md); numbers rounded to `digits`.
 
-    extents: write them where there are any. edges: write the edges that follow from the nodes.
+    extents, boxes: write them where there are any; an object with a box has its fields named. edges: write the edges that follow from the nodes.
     """
     listed = []
     for frame in frames:
-        nodes = [_node(node, digits, extents) for node in frame.nodes]
+        nodes = [_node(node, digits, extents, boxes) for node in frame.nodes]
         entry: dict[str, Any] = {} if frame.time is None else {"t": _round(frame.time, 2)}
         entry["objects"] = nodes
         if edges:
@@ -60,8 +67,14 @@ def render_graph(frames: Sequence[Frame], **options: Any) -> str:
     return f"<graph>{json.dumps(value, separators=(',', ':'), ensure_ascii=False)}</graph>"
 
 
-def _node(node: Node, digits: int, extents: bool) -> list:
+def _node(node: Node, digits: int, extents: bool, boxes: bool) -> list | dict:
     position = [_round(x, digits) for x in node.position]
+    if boxes and node.box is not None:
+        named = {} if node.object is None else {"id": _id(node.object)}
+        named |= {"class": node.name, "position": position, "bbox": [_round(x, digits) for x in node.box]}
+        if extents and node.extent is not None:
+            named["extent"] = [_round(x, digits) for x in node.extent]
+        return named
     head = [node.name] if node.object is None else [_id(node.object), node.name]
     if extents and node.extent is not None:
         return [*head, position, [_round(x, digits) for x in node.extent]]

@@ -82,7 +82,7 @@ def relation_graph(
     with edge_matching="position".
 
     "optimal" matching makes the sum of these greatest, and of such matchings takes one of least distances (an
-    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C), with boxes the pair most alike
+    assignment problem, O); "greedy" takes the closest pair again and again (SpaceR's, C), with boxes the most alike
     (O). Both look at positions, and at boxes where there are any; node, displacement and match_M go by them.
 
     Distance and angle have a matching of their own, edge_matching="shape" (O), so that they do not change when the

@@ -24,6 +24,8 @@ class GraphTerm:
 
     scale ("grid", "diagonal" or a length), angle, matching, count_extra, scale_invariant, edge_matching: of the
     operator.
+    boxes: whether the operator compares boxes too (O): of a true object its box, or, in 2-D, its place and extent; one
+    with neither goes by place alone. A written object that has neither where the true one has is at most half right.
     tolerance: a true frame is compared with the written frame nearest to it in time, at most so many seconds away;
     where either side has no times, frame by frame in order (O).
 
@@ -38,6 +40,7 @@ class GraphTerm:
     count_extra: bool = True
     scale_invariant: bool = False
     edge_matching: Literal["shape", "position"] = "shape"
+    boxes: bool = False
     tolerance: float = 0.25
     columns: ClassVar = ("graph",)
     optional: ClassVar = ()
@@ -50,13 +53,16 @@ class GraphTerm:
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         matchings = (self.matching, self.edge_matching)
-        options = (self.scale, self.angle, *matchings, self.count_extra, self.scale_invariant, self.tolerance)
+        switches = (self.count_extra, self.scale_invariant, self.boxes)
+        options = (self.scale, self.angle, *matchings, *switches, self.tolerance)
         parts, reasons = batch.once(("graph", options), lambda: self._all_parts(batch))
         return Score(parts[self.part], reasons)
 
     def _all_parts(self, batch: Completions) -> tuple[dict[str, torch.Tensor], list[str]]:
         """Every part of the score, so that the terms of one spec share the matching."""
         truths = true_graphs(batch.column("graph"))
+        if self.boxes:
+            _check_extents(truths)
         written = batch.parse(parse_graph)
         reasons = ["not_asked" if t is None else p.reason for t, p in zip(truths, written, strict=True)]
         parts = {name: torch.zeros(len(batch), dtype=torch.float64) for name in PARTS}
@@ -70,7 +76,7 @@ class GraphTerm:
         return parts, reasons
 
     def _score(self, pairs: list[tuple[ParsedGraph, Frames]], size: int) -> ops.RelationGraph:
-        pred, true = NodeColumns(size), NodeColumns(size)
+        pred, true = NodeColumns(size, self.boxes), NodeColumns(size, self.boxes)
         classes: dict[str, int] = {}
         frame_offsets = [0]
         for parsed, truth in pairs:
@@ -89,28 +95,60 @@ class GraphTerm:
             scale_invariant=self.scale_invariant,
             edge_matching=self.edge_matching,
             true_object_J=torch.from_numpy(np.array(_objects([truth for _, truth in pairs]), np.int64)),
+            pred_box_M4=pred.box_tensor(),
+            true_box_J4=true.box_tensor(),
         )
 
 
 class NodeColumns:
-    """The nodes of many frames, as the operator takes them: class, position, offsets."""
+    """The nodes of many frames, as the operator takes them: class, position, offsets; boxes."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, boxes: bool = False):
         self.size = size
         self.names: list[int] = []
         self.positions: list[tuple[float, ...]] = []
+        self.boxes: list[tuple[float, ...]] | None = [] if boxes else None
         self.offsets = [0]
 
     def add_frame(self, nodes: tuple[Node, ...], classes: dict[str, int]) -> None:
         nowhere = (float("nan"),) * self.size
         self.names += [classes.setdefault(node.name, len(classes)) for node in nodes]
         self.positions += [node.position if len(node.position) == self.size else nowhere for node in nodes]
+        if self.boxes is not None:
+            self.boxes += [_box(node) for node in nodes]
         self.offsets.append(len(self.names))
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         flat = np.fromiter(chain.from_iterable(self.positions), np.float64, self.size * len(self.positions))
         names_M, offsets_F1 = (torch.from_numpy(np.array(x, np.int64)) for x in (self.names, self.offsets))
         return names_M, torch.from_numpy(flat).reshape(-1, self.size), offsets_F1
+
+    def box_tensor(self) -> torch.Tensor | None:
+        """(nodes, 4), a row of NaN for a node without one."""
+        if self.boxes is None:
+            return None
+        return torch.from_numpy(np.array(self.boxes, np.float64).reshape(-1, 4))
+
+
+_NO_BOX = (float("nan"),) * 4
+
+
+def _box(node: Node) -> tuple[float, ...]:
+    """Its box, or that of its extent around its place in 2-D."""
+    if node.box is not None:
+        return node.box
+    if node.extent is None or not len(node.extent) == len(node.position) == 2:
+        return _NO_BOX
+    (x, y), (width, height) = node.position, node.extent
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _check_extents(truths: list[Frames | None]) -> None:
+    for row, truth in enumerate(truths):
+        extents = [node.extent for _, nodes, _ in truth or () for node in nodes if node.extent is not None]
+        for extent in extents:
+            if not all(0 <= x < float("inf") for x in extent):
+                raise ValueError(f"graph[{row}]: expected extents of finite numbers >= 0, got {list(extent)!r:.80}")
 
 
 def _objects(graphs: list[Frames]) -> list[int]:
