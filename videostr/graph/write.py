@@ -16,7 +16,8 @@ from videostr.text.json_boxes import read_box
 def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]]]) -> tuple[Frame, ...]:
     """Annotations -> graph.
 
-    frames: (seconds or None, objects), an object a mapping with "class" and "position", perhaps "id", "extent" and "box".
+    frames: (seconds or None, objects), an object a mapping with "class" and "position", perhaps "id", "extent"
+    and "box".
     Raises ValueError for a position that is not two or three finite numbers, or of another size than the others, and
     for a box that is none.
     """
@@ -45,7 +46,8 @@ def graph_to_json(
 ) -> dict:
     """The JSON value of a graph, in the grammar's compact form (docs/video-str.md); numbers rounded to `digits`.
 
-    extents, boxes: write them where there are any; an object with a box has its fields named. edges: write the edges that follow from the nodes.
+    extents, boxes: write them where there are any; an object with a box has its fields named. edges: write
+    the edges that follow from the nodes.
     """
     listed = []
     for frame in frames:
