@@ -151,6 +151,10 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
         frames_to_patches,
         ({"frames": 120, "height": 720, "width": 1280, "rows": 560, "columns": 1008},),
     ),
+    "frames_to_patches_ragged": (
+        frames_to_patches,
+        ({"frames": 8 * 64, "height": 720, "width": 1280, "rows": 224, "columns": 420},),
+    ),
     "normalise_patches": (normalise_patches, ({"rows": 60 * 40 * 72, "columns": 1176},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),

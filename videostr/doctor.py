@@ -22,6 +22,8 @@ OPTIONAL = {
 }
 OPERATORS = (
     "frames_to_patches",
+    "frames_to_patches_ragged",
+    "normalise_patches",
     "linear_logprob",
     "linear_policy_loss",
     "group_advantage",
@@ -128,7 +130,9 @@ def _kernels(name: str) -> dict:
         return {"cpu": "torch's flash kernel", "cuda": "torch's flash kernel, else flex_attention"}
     # Matrix products by torch around a kernel for the rows of logits; an operator that writes into its argument.
     inner = {"linear_logprob": "logprob_rows", "linear_policy_loss": "logprob_rows"}
-    name = (inner | {"frames_to_patches": "frames_to_patches_"}).get(name, name)
+    name = (inner | dict.fromkeys(("frames_to_patches", "frames_to_patches_ragged"), "frames_to_patches_")).get(
+        name, name
+    )
 
     def use(key: str) -> str:
         return "kernel" if torch._C._dispatch_has_kernel_for_dispatch_key(f"videostr::{name}", key) else "torch"

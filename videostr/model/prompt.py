@@ -12,7 +12,9 @@ from videostr.model.positions import prompt_positions
 
 
 class ImageLike(Protocol):
-    """Patches (n, 3 * 2 * p * p) and grid (3,) of an image: one frame, repeated to fill its temporal patch."""
+    """Patches (n, 3 * 2 * p * p) and grid (3,) of an image: one frame, repeated to fill its temporal patch.
+
+    Patches are floats, or uint8 (of `frames_to_patches`), which the model normalises itself."""
 
     pixel_values: Tensor
     grid_thw: Tensor
