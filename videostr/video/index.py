@@ -95,6 +95,17 @@ def as_video_error(path: str, reason: str) -> Iterator[None]:
         raise VideoError(path, reason, f"{type(e).__name__}: {e}") from e
 
 
+_decoder_threads = 0
+
+
+def set_decoder_threads(count: int) -> None:
+    """Threads a decoder of this process may use from now on; 0, as at the start, means one a core."""
+    global _decoder_threads
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"count: expected an int >= 0, got {count!r}")
+    _decoder_threads = count
+
+
 @contextmanager
 def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Opens a checked file and yields (container, its best video stream), the decoder set to use threads."""
@@ -110,6 +121,7 @@ def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.Vide
         if stream.codec_context is None:
             raise VideoError(path, "unsupported_codec")
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _decoder_threads
         yield container, stream
 
 

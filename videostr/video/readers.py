@@ -194,11 +194,15 @@ def available_readers() -> dict[str, ReaderStatus]:
     return status
 
 
+def reader_name(name: str) -> str:
+    """`name`, or what "auto" stands for."""
+    return "pyav" if name == "auto" else name
+
+
 def get_reader(name: str = "auto") -> Reader:
     """The reader of that name; "auto" is PyAV, which planning needs anyway. Raises ValueError for a name that is not
     known or a reader that does not work here."""
-    if name == "auto":
-        name = "pyav"
+    name = reader_name(name)
     if name not in READERS:
         raise ValueError(f"reader: expected 'auto' or one of {sorted(READERS)}, got {name!r}")
     if name != "pyav" and not (status := available_readers()[name]).available:
