@@ -192,7 +192,7 @@ def test_ten_thousand_loads_leak_nothing(tmp_path):
     """Resident memory and open files of the worker and of this process, after 1,000 and after 10,000 loads."""
     clip = encode(tmp_path / "a.mp4", frames=3, height=32, width=32, b_frames=0)
     bad = tmp_path / "bad.mp4"
-    bad.write_bytes(clip.read_bytes()[:-60])
+    bad.write_bytes(clip.read_bytes()[:600])
     policy = FramePolicy(num_frames=2, min_pixels=784, max_pixels=784)
     asked = [bad if number % 10 == 9 else clip for number in range(10_000)]
     seen = {}

@@ -25,23 +25,51 @@ class Reader(Protocol):
     def __call__(self, index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]: ...
 
 
+SEEK_PAYS = 24  # frames that a seek must leave out: emptying and refilling the decoder's threads costs a few
+
+
+class Stretch(NamedTuple):
+    """positions_n[low:high], decoded in one go. seek: the key frame to begin at; None: where the decoder stands."""
+
+    seek: int | None
+    low: int
+    high: int
+
+
+def stretches(index: FrameIndex, positions_n: np.ndarray) -> list[Stretch]:
+    """Where to seek on the way through the wanted frames, decided from the key frames' times alone."""
+    if not index.has_pts:
+        return [Stretch(None, 0, len(positions_n))]
+    wanted = index.pts_N[positions_n]
+    keys = index.keys_K[np.maximum(np.searchsorted(index.keys_K, wanted, side="right") - 1, 0)]
+    left_out = np.searchsorted(index.pts_N, keys[1:]) - positions_n[:-1] - 1
+    indexed = "mp4" in index.container or "matroska" in index.container  # elsewhere a seek searches through the file
+    begins = [0, *(np.flatnonzero(left_out >= SEEK_PAYS) + 1).tolist()] if indexed else [0]
+    seeks = [int(keys[begin]) for begin in begins]
+    first = None if seeks[0] <= index.keys_K[0] else seeks[0]
+    return [
+        Stretch(seek, low, high)
+        for seek, low, high in zip([first, *seeks[1:]], begins, [*begins[1:], len(wanted)], strict=True)
+    ]
+
+
 def read_pyav(index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]:
-    """Decodes from the last key frame before the first wanted frame to the last wanted one, with threads; between the
-    wanted ones only what other frames refer to.
+    """Decodes with threads from the last key frame before a wanted frame, seeking past the groups of frames in which
+    none is wanted where that pays; between the wanted ones only what other frames refer to.
 
     A frame that its decoder calls damaged, or that follows one before the next key frame, is an error.
     """
-    start = int(index.keys_K[max(np.searchsorted(index.keys_K, index.pts_N[positions_n[0]], side="right") - 1, 0)])
-    seek = index.has_pts and start > index.keys_K[0]
-    frames = _decode(index, positions_n, start if seek else None)
-    if seek:
-        try:
-            first = next(frames)
-        except VideoError:  # without an index in the container (MPEG-TS) a seek can land too late
-            frames = _decode(index, positions_n, None)
-        else:
-            yield first
-    yield from frames
+    parts, done = stretches(index, positions_n), 0
+    try:
+        for picture in _decode(index, positions_n, parts):
+            done += 1
+            yield picture
+    except VideoError:
+        if all(part.seek is None for part in parts):
+            raise
+        # without an index in the container (MPEG-TS) a seek can land too late, and then the frame is not to be had
+        rest = positions_n[done:]
+        yield from _decode(index, rest, [Stretch(None, 0, len(rest))])
 
 
 def _can_skip(index: FrameIndex, codec: av.CodecContext) -> bool:
@@ -57,45 +85,65 @@ def _can_skip(index: FrameIndex, codec: av.CodecContext) -> bool:
     return codec.name == "h264" or (codec.name == "hevc" and one_layer)
 
 
-def _decode(index: FrameIndex, positions_n: np.ndarray, start: int | None, skip: bool = True) -> Iterator[Picture]:
-    # where the container keeps no presentation times, frames are counted as they come out
-    wanted = (index.pts_N[positions_n] if index.has_pts else positions_n).tolist()
-    done, count, tainted = 0, -1, False
-    reason = "truncated" if index.cut_off else "corrupt"
+def _decode(
+    index: FrameIndex, positions_n: np.ndarray, parts: list[Stretch], packet_is_frame: bool = True
+) -> Iterator[Picture]:
+    reason, count, tainted = "truncated" if index.cut_off else "corrupt", -1, False
+    packet_is_frame = packet_is_frame and index.has_pts and not index.interlaced
     with open_video(index.path) as (container, stream), as_video_error(index.path, reason):
-        if start is not None:
-            container.seek(start, stream=stream)
-        skip, shown = skip and _can_skip(index, stream.codec_context), set(wanted)
-        for packet in container.demux(stream):
-            if skip:
-                stream.codec_context.skip_frame = "DEFAULT" if packet.pts in shown else "NONREF"
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                tainted = True  # what refers to the lost frame is wrong too, up to the next key frame
-                continue
-            for frame in frames:
-                count += 1
-                tainted = frame.is_corrupt or (tainted and not frame.key_frame)
-                now = frame.pts if index.has_pts else count
-                if now is None or now < wanted[done]:
-                    continue
-                if now > wanted[done] or tainted:
-                    raise VideoError(index.path, reason, f"no intact frame at {_at(index, positions_n[done])}")
-                if skip and frame.interlaced_frame:  # from here on a field may be a packet of its own
-                    yield from _decode(index, positions_n[done:], start, skip=False)
-                    return
-                picture = picture_of(frame)
-                while done < len(wanted) and wanted[done] == now:
-                    done += 1
-                    yield picture
-                if done == len(wanted):
-                    return
-    raise VideoError(index.path, reason, f"the decoder ends before {_at(index, positions_n[done])}")
+        codec = stream.codec_context
+        skip = packet_is_frame and _can_skip(index, codec)
+        for seek, low, high in parts:
+            if seek is not None:
+                container.seek(seek, stream=stream)  # also empties the decoder
+                tainted = False
+            # where the container keeps no presentation times, frames are counted as they come out
+            wanted = (index.pts_N[positions_n[low:high]] if index.has_pts else positions_n[low:high]).tolist()
+            done, missing, drained = 0, set(wanted), False
+            for packet in container.demux(stream):
+                if skip:
+                    codec.skip_frame = "DEFAULT" if packet.pts in missing else "NONREF"
+                missing.discard(packet.pts)
+                try:
+                    frames = packet.decode()
+                    if packet_is_frame and not missing:  # what they refer to came before them
+                        drained = True
+                        frames += codec.decode(None)
+                except av.error.InvalidDataError:
+                    tainted = True  # what refers to the lost frame is wrong too, up to the next key frame
+                    frames = []
+                for frame in frames:
+                    count += 1
+                    tainted = frame.is_corrupt or (tainted and not frame.key_frame)
+                    now = frame.pts if index.has_pts else count
+                    if now is None or now < wanted[done]:
+                        continue
+                    if now > wanted[done] or tainted:
+                        raise VideoError(index.path, reason, f"no intact frame {_at(index, positions_n[low + done])}")
+                    if packet_is_frame and frame.interlaced_frame:  # from here on a field may be a packet of its own
+                        break
+                    picture = picture_of(frame)
+                    while done < len(wanted) and wanted[done] == now:
+                        done += 1
+                        yield picture
+                    if done == len(wanted):
+                        break
+                else:
+                    if not drained:
+                        continue
+                break
+            if done < len(wanted) and packet_is_frame:
+                rest = positions_n[low + done :]
+                yield from _decode(index, rest, stretches(index, rest), packet_is_frame=False)
+                return
+            if done < len(wanted):
+                raise VideoError(
+                    index.path, reason, f"the decoder ends before the frame {_at(index, positions_n[low + done])}"
+                )
 
 
 def _at(index: FrameIndex, position: int) -> str:
-    return f"{float(index.seconds(index.pts_N[position])):.3f} s"
+    return f"at {float(index.seconds(index.pts_N[position])):.3f} s"
 
 
 def _check_planned(index: FrameIndex, name: str, positions: np.ndarray, got_seconds: np.ndarray) -> None:
