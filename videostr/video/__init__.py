@@ -7,13 +7,16 @@ from videostr.video.patches import VideoInputs, frames_to_inputs
 from videostr.video.policy import POLICIES, FramePolicy, named_policy
 from videostr.video.quarantine import Quarantine
 from videostr.video.readers import ReaderStatus, available_readers
+from videostr.video.sources import FrameArray, ImageFolder
 from videostr.video.store import PatchStore
 
 __all__ = [
     "POLICIES",
     "REASONS",
     "Clip",
+    "FrameArray",
     "FramePolicy",
+    "ImageFolder",
     "Loaded",
     "PatchStore",
     "Quarantine",

@@ -19,7 +19,7 @@ import torch
 from videostr.video.load import VideoPlan, planned_inputs
 from videostr.video.patches import VideoInputs
 from videostr.video.policy import FramePolicy
-from videostr.video.readers import Reader
+from videostr.video.readers.base import Reader
 
 MAGIC = b"videostr"
 ALIGN = 4096

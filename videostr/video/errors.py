@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 REASONS = {
     "missing": "check the path; relative paths in a sample file are relative to that file",
     "not_a_file": "give a regular file: directories, pipes and devices cannot be read as a video",
+    "not_a_folder": "give the folder that holds the frames as images",
     "no_permission": "make the file readable for this user",
     "empty": "the file has zero bytes: download or copy it again",
     "not_a_video": "no demuxer recognises the file: check that it is a video and not, for example, an HTML error page",

@@ -14,7 +14,11 @@ from videostr.video.errors import VideoError
 from videostr.video.index import FrameIndex, read_index
 from videostr.video.patches import VideoInputs, pad_times, picture_stream_to_inputs, seconds_per_grid
 from videostr.video.policy import FramePolicy
-from videostr.video.readers import Reader, get_reader
+from videostr.video.readers import get_reader
+from videostr.video.readers.base import Reader
+from videostr.video.sources import FrameArray, ImageFolder
+
+Source = str | os.PathLike | ImageFolder | FrameArray
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,10 @@ def check_clip(start: float | None, end: float | None) -> None:
         raise ValueError(f"end: expected more than start = {start}, got {end!r}")
 
 
-def plan(
-    path: str | os.PathLike, policy: FramePolicy, *, start: float | None = None, end: float | None = None
-) -> VideoPlan:
+def plan(path: Source, policy: FramePolicy, *, start: float | None = None, end: float | None = None) -> VideoPlan:
     """Plans the sampling of a file, or of its clip [start, end] in seconds: reads its packets, decodes one frame.
+
+    For length buckets, budget checks and prompts, before anything is decoded; `load_video` gives what it says.
 
     Times count from the stream's first frame, also within a clip. A file whose frames end before its container says is
     planned over what the container says, and is `truncated` unless every sampled frame is there.
@@ -67,7 +71,7 @@ def plan(
     Raises VideoError for a file that cannot be used, ValueError for a wrong argument.
     """
     check_clip(start, end)
-    index = read_index(path)
+    index = path.read_index() if isinstance(path, ImageFolder | FrameArray) else read_index(path)
     ticks = index.pts_N
     if index.truncated:  # sample what the container promises; only a clip inside the part that is there will do
         step = max(1, int(np.median(np.diff(ticks))) if len(ticks) > 1 else index.end - int(ticks[-1]))
@@ -103,7 +107,7 @@ def plan(
 
 
 def load_video(
-    path: str | os.PathLike,
+    path: Source,
     policy: FramePolicy,
     reader: str = "auto",
     *,
@@ -119,7 +123,7 @@ def load_video(
     Raises VideoError for every file that cannot be used and for nothing else about the file; ValueError for a wrong
     argument.
     """
-    read = get_reader(reader)
+    read = get_reader(reader, path)
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if kind not in DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(map(str, DTYPES))}, got {dtype!r}")

@@ -18,6 +18,7 @@ from videostr.video.patches import VideoInputs
 from videostr.video.policy import FramePolicy
 from videostr.video.quarantine import Quarantine
 from videostr.video.readers import get_reader
+from videostr.video.sources import ImageFolder
 from videostr.video.store import PatchStore
 from videostr.video.worker import Settings, Task, work
 
@@ -25,9 +26,15 @@ from videostr.video.worker import Settings, Task, work
 class Clip(NamedTuple):
     """A file, or the part of it between start and end in seconds."""
 
-    path: str
+    path: str | ImageFolder
     start: float | None = None
     end: float | None = None
+
+
+def _as_clip(clip: str | os.PathLike | ImageFolder | Clip) -> Clip:
+    if isinstance(clip, Clip):
+        return clip
+    return Clip(clip if isinstance(clip, ImageFolder) else os.fspath(clip))
 
 
 class Loaded(NamedTuple):
@@ -49,7 +56,7 @@ class VideoLoader:
     in "crashed"; a new worker takes over. Nothing is ever put in another sample's place.
 
     Args:
-        clips: paths or `Clip`s.
+        clips: paths, `ImageFolder`s or `Clip`s.
         store: where patches are looked up and kept. Without, they go through memory and are forgotten.
         workers: processes. threads: of each, for decoding and patches.
         prefetch: clips that may be loaded or in work beyond the one handed out last; bounds the memory.
@@ -70,7 +77,7 @@ class VideoLoader:
 
     def __init__(
         self,
-        clips: Sequence[str | os.PathLike | Clip],
+        clips: Sequence[str | os.PathLike | ImageFolder | Clip],
         policy: FramePolicy,
         *,
         store: PatchStore | None = None,
@@ -91,7 +98,7 @@ class VideoLoader:
         if not 0 <= position <= len(clips):
             raise ValueError(f"position: expected 0 to {len(clips)}, the number of clips, got {position!r}")
         get_reader(reader)
-        self.clips = [clip if isinstance(clip, Clip) else Clip(os.fspath(clip)) for clip in clips]
+        self.clips = [_as_clip(clip) for clip in clips]
         for clip in self.clips:
             check_clip(clip.start, clip.end)
         self.policy, self.reader, self.prefetch, self.time_limit = policy, reader, prefetch, time_limit
@@ -175,7 +182,7 @@ class _Pump:
         os.write(self.wake_write, b"x")
         if isinstance(outcome, VideoInputs | VideoError):
             return outcome
-        raise RuntimeError(f"{self.clips[at].path}: the video loader's worker failed: {outcome}")
+        raise RuntimeError(f"{os.fspath(self.clips[at].path)}: the video loader's worker failed: {outcome}")
 
     def stop(self) -> None:
         self.stopping = True
@@ -218,7 +225,8 @@ class _Pump:
         try:
             if self.quarantine is not None:
                 self.quarantine.check(self.clips[at].path)
-            check_file(self.clips[at].path)
+            if not isinstance(self.clips[at].path, ImageFolder):
+                check_file(self.clips[at].path)
         except VideoError as error:
             return error
         return None
@@ -240,7 +248,7 @@ class _Pump:
                 raise RuntimeError(f"a worker process did not start within {STARTING_S:.0f} s")
             else:
                 detail = f"more than {self.time_limit:g} s"
-                self._lose(worker, VideoError(self.clips[worker.at].path, "timeout", detail))
+                self._lose(worker, VideoError(os.fspath(self.clips[worker.at].path), "timeout", detail))
 
     def _receive(self, worker: _Worker) -> None:
         try:
@@ -256,7 +264,7 @@ class _Pump:
             if worker.at is None:
                 raise RuntimeError(f"a worker process ended by itself ({worker.process.exitcode})") from None
             detail = f"exit code {worker.process.exitcode}"
-            self._lose(worker, VideoError(self.clips[worker.at].path, "crashed", detail))
+            self._lose(worker, VideoError(os.fspath(self.clips[worker.at].path), "crashed", detail))
             return
         if not worker.ready:
             worker.ready, worker.deadline = True, float("inf")

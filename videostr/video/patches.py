@@ -83,11 +83,16 @@ def picture_stream_to_inputs(
     t, p = policy.temporal_patch_size, policy.patch_size
     padded = pad_times(timestamps, t)
     grid = (len(padded) // t, size[0] // p, size[1] // p)
-    pixel_values = torch.empty(math.prod(grid), 3 * t * p * p, dtype=dtype) if out is None else out
+    pixel_values, dtype = None, dtype if out is None else out.dtype
     for place, picture in zip(range(len(timestamps)), pictures, strict=True):
+        planes = tuple(map(torch.as_tensor, picture.planes))
+        if pixel_values is None:  # where the frames are
+            here = out is not None and out.device == planes[0].device
+            shape = math.prod(grid), 3 * t * p * p
+            pixel_values = out if here else torch.empty(shape, dtype=dtype, device=planes[0].device)
         repeats = len(padded) - place if place == len(timestamps) - 1 else 1
         ops.frames_to_patches(
-            [tuple(map(torch.from_numpy, picture.planes))] * repeats,
+            [planes] * repeats,
             *size,
             patch_size=p,
             merge_size=policy.merge_size,
@@ -99,6 +104,8 @@ def picture_stream_to_inputs(
             out=pixel_values,
             first_frame=place,
         )
+    if out is not None and pixel_values is not out:
+        pixel_values = out.copy_(pixel_values)
     grid_thw = torch.tensor(grid, dtype=torch.int64)
     return VideoInputs(pixel_values, grid_thw, padded, seconds_per_grid(padded, t, duration), duration)
 

@@ -17,10 +17,11 @@ import av
 
 from videostr.video.entry import read_entry, write_entry
 from videostr.video.index import check_file
-from videostr.video.load import check_clip, load_video, plan
+from videostr.video.load import Source, check_clip, load_video, plan
 from videostr.video.patches import VideoInputs
 from videostr.video.policy import FramePolicy
 from videostr.video.readers import get_reader, reader_name
+from videostr.video.sources import FrameArray, ImageFolder
 
 VERSION = 1  # of the entries: to be raised whenever the same request would give other patches
 SAMPLED = 16  # blocks of a file that its identity looks at
@@ -28,11 +29,15 @@ BLOCK = 4096
 ABANDONED_S = 3600.0  # a temporary file that nobody wrote to for so long belongs to a process that was killed
 
 
-def file_identity(path: str | os.PathLike) -> str:
+def file_identity(path: Source) -> str:
     """What a file is, wherever it lies: digest of its size, modification time and 16 blocks from begin to end.
 
     Reading all of an hour of video would cost more than decoding a few frames of it. Raises VideoError.
     """
+    if isinstance(path, FrameArray):
+        raise ValueError("path: a FrameArray is in memory already; load_video makes its patches")
+    if isinstance(path, ImageFolder):
+        return path.identity()
     name = check_file(path)
     info = os.stat(name)
     digest = hashlib.sha256(f"{info.st_size} {info.st_mtime_ns}".encode())
@@ -66,7 +71,7 @@ class PatchStore:
 
     def load(
         self,
-        path: str | os.PathLike,
+        path: Source,
         policy: FramePolicy,
         reader: str = "auto",
         *,
@@ -80,7 +85,7 @@ class PatchStore:
             self.hits += 1
             return video
         self.misses += 1
-        read, planned = get_reader(reader), plan(path, policy, start=start, end=end)
+        read, planned = get_reader(reader, path), plan(path, policy, start=start, end=end)
         temporary = entry.with_name(f".{entry.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +110,7 @@ class PatchStore:
 
     def find(
         self,
-        path: str | os.PathLike,
+        path: Source,
         policy: FramePolicy,
         reader: str = "auto",
         *,
@@ -117,15 +122,13 @@ class PatchStore:
         self.hits += video is not None
         return video
 
-    def entry(
-        self, path: str | os.PathLike, policy: FramePolicy, reader: str, *, start: float | None, end: float | None
-    ) -> Path:
+    def entry(self, path: Source, policy: FramePolicy, reader: str, *, start: float | None, end: float | None) -> Path:
         """The file that holds this request's patches, there or not. Raises VideoError, ValueError as `load_video`."""
         check_clip(start, end)
         wanted = asdict(policy)
         for name in ("image_mean", "image_std"):  # the patches are not normalised
             del wanted[name]
-        about = [VERSION, av.__version__, file_identity(path), wanted, reader_name(reader), start, end]
+        about = [VERSION, av.__version__, file_identity(path), wanted, reader_name(reader, path), start, end]
         key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return self.folder / key[:2] / key[2:]
 

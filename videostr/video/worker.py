@@ -15,11 +15,12 @@ from videostr.video.index import set_decoder_threads
 from videostr.video.load import plan
 from videostr.video.policy import FramePolicy
 from videostr.video.readers import get_reader
+from videostr.video.sources import ImageFolder
 from videostr.video.store import PatchStore
 
 
 class Task(NamedTuple):
-    path: str
+    path: str | ImageFolder
     policy: FramePolicy
     reader: str
     start: float | None
@@ -71,7 +72,7 @@ def _load(task: Task, store: PatchStore | None) -> int:
                 return os.open(entry, os.O_RDONLY)
             except OSError:
                 continue
-    read, planned = get_reader(task.reader), plan(task.path, task.policy, start=task.start, end=task.end)
+    read, planned = get_reader(task.reader, task.path), plan(task.path, task.policy, start=task.start, end=task.end)
     file = _nameless_file()
     try:
         write_entry(file, planned, task.policy, read)
