@@ -83,8 +83,8 @@ def get_reader(name: str = "auto", source: object = None) -> Reader:
     """The reader of that name for a file, or of an `ImageFolder` or `FrameArray`. Raises ValueError for a name that is
     not known or a reader that does not work here."""
     name = reader_name(name, source)
-    if name in ("images", "array") and source is not None:
-        return {"images": read_images, "array": read_array}[name]
+    if isinstance(source, ImageFolder | FrameArray):
+        return read_images if isinstance(source, ImageFolder) else read_array
     if name not in READERS:
         raise ValueError(f"reader: expected 'auto' or one of {sorted(READERS)}, got {name!r}")
     if name != "pyav" and not (status := available_readers()[name]).available:

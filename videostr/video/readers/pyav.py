@@ -53,6 +53,7 @@ def _decode(
     packet_is_frame = packet_is_frame and index.has_pts and not index.interlaced
     with open_video(index.path) as (container, stream), as_video_error(index.path, reason):
         codec = stream.codec_context
+        keys = set(index.keys_K.tolist())
         skip = packet_is_frame and _can_skip(index, codec)
         for seek, low, high in parts:
             if seek is not None:
@@ -75,8 +76,9 @@ def _decode(
                     frames = []
                 for frame in frames:
                     count += 1
-                    tainted = frame.is_corrupt or (tainted and not frame.key_frame)
                     now = frame.pts if index.has_pts else count
+                    whole = now in keys if index.has_pts else frame.key_frame
+                    tainted = frame.is_corrupt or (tainted and not whole)
                     if now is None or now < wanted[done]:
                         continue
                     if now > wanted[done] or tainted:
