@@ -33,7 +33,8 @@ def redone(result) -> list[str]:
         # What changes no number redoes nothing.
         ("sft.loop.save_every=1", []),
         ("grpo.sampling.rollout_batch=1", []),
-        ("prompt.cache_gib=0.5", []),
+        ("prompt.store_gib=0.5", []),
+        ("prompt.workers=1", []),
         ("eval.batch_size=3", []),
     ],
 )

@@ -1,7 +1,7 @@
 """The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -22,7 +22,6 @@ from videostr.recipe.config import TwoStageConfig
 from videostr.recipe.fingerprint import digest, fingerprint
 from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write_set
 from videostr.recipe.progress import Progress
-from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
 from videostr.recipe.versions import software_versions
 from videostr.recipe.warmup import warm_up
@@ -32,8 +31,7 @@ from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
-from videostr.video import FramePolicy, VideoError
-from videostr.video.cache import VideoCache
+from videostr.video import FramePolicy, PatchStore, Quarantine, VideoError, VideoLoader
 
 
 def run_two_stage(arguments: RunArguments) -> None:
@@ -49,8 +47,7 @@ class TwoStage:
         self.accelerator = self._accelerator()
         check_sharding(self.accelerator)
         self.stages = Stages(out, seed, config.skip)
-        self.skipped = SkippedLog(out / "skipped", self.accelerator)
-        self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
+        self.store = PatchStore(config.prompt.store or out / "patches", int(config.prompt.store_gib * 2**30))
 
     def run(self) -> None:
         settings, stages = copy.deepcopy(self.settings), self.stages
@@ -59,7 +56,7 @@ class TwoStage:
         data, model, prompt, sft, grpo = (settings[name] for name in ("data", "model", "prompt", "sft", "grpo"))
         # Left out of what a stage depends on: what changes neither its result nor its meaning.
         for section, names in (
-            (prompt, ["cache_gib"]),
+            (prompt, ["store", "store_gib", "workers", "time_limit"]),
             (settings["warmup"], ["loop"]),
             (sft, ["loop"]),
             (grpo, ["loop"]),
@@ -70,6 +67,7 @@ class TwoStage:
         answers = settings["eval"]["max_new_tokens"]
         files = [fingerprint(path) for path in (data["train"], data["test"], data["cold_start"])]
         stages.run("prepare", [data, files], ["data"], self.prepare, scratch=["skipped"])
+        self.skipped = Quarantine(self.out / "skipped/videos.jsonl")
         stages.run("model", [model["path"], model["tiny"], prompt["name"]], ["models/tiny"], self.make_model)
         stages.run(
             "warmup",
@@ -94,9 +92,9 @@ class TwoStage:
             scratch=["checkpoints/rl", "data/rl_epoch_*", "difficulty/rl_epoch_*"],
         )
         self._evaluation("rl_eval", "rl", answers)
-        skipped = self.skipped.of_all_processes()
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            self.write_summary(skipped)
+            self.write_summary()
             write_report(self.out)
         stages.say(f"summary: {self.out / 'summary.json'}   page: {self.out / 'index.html'}")
 
@@ -271,7 +269,7 @@ class TwoStage:
         )
         return metrics
 
-    def write_summary(self, skipped: list[dict[str, str]]) -> None:
+    def write_summary(self) -> None:
         results, seconds = self.stages.results, self.stages.seconds
         names = {"base": "base", "sft": "sft_eval", "rl": "rl_eval"}
         atomic.write_json(
@@ -287,7 +285,7 @@ class TwoStage:
                 "difficulty": results.get("difficulty", {}),
                 "seconds": sum(seconds.values()),
                 "seconds_by_stage": seconds,
-                "skipped": skipped,
+                "skipped": self.skipped.to_list(),
                 "seed": self.seed,
                 "versions": software_versions(),
                 "config": self.settings,
@@ -318,19 +316,34 @@ class TwoStage:
         self.stages.run(stage, answers, [path], lambda: self.evaluate(model), scratch=[f"{path}.part*"], leaf=True)
 
     def _readable(self, samples: Sequence[Sample], frames: FramePolicy) -> list[Sample]:
-        """The samples whose video can be read; each process tries a share of the files."""
+        """The samples whose video can be read; each process tries a share of the files, and all are then stored."""
         videos = sorted({sample.video for sample in samples})
         mine = videos[self.accelerator.process_index :: self.accelerator.num_processes]
         bad, progress = set(), Progress("videos read", len(mine))
-        for done, video in enumerate(mine):
-            try:
-                self.cache.load(video, frames)
-            except VideoError as error:
+        for done, (video, error) in enumerate(self._read(mine, frames)):
+            if error is not None:
                 self.skipped.add(error)
                 bad.add(video)
             progress(done + 1)
         bad = set(gather_object(sorted(bad)))
         return [sample for sample in samples if sample.video not in bad]
+
+    def _read(self, videos: Sequence[str], frames: FramePolicy) -> Iterator[tuple[str, VideoError | None]]:
+        """Each video, once it is in the store, with what is wrong with it; by worker processes where there are some."""
+        prompt = self.config.prompt
+        if prompt.workers:
+            options = {"workers": prompt.workers, "time_limit": prompt.time_limit, "quarantine": self.skipped}
+            with VideoLoader(videos, frames, store=self.store, **options) as loader:
+                yield from ((loaded.clip.path, loaded.error) for loaded in loader)
+            return
+        for video in videos:
+            try:
+                self.skipped.check(video)
+                self.store.load(video, frames)
+            except VideoError as error:
+                yield video, error
+            else:
+                yield video, None
 
     def _score(
         self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
@@ -354,7 +367,7 @@ class TwoStage:
         policy = self._policy(model, freeze_vision)
         prompt = self.config.prompt
         frames = model_frames(policy, prompt.frames)
-        return Prompter(policy, prompt.name, prompt.written_times, frames, self.cache, self.skipped)
+        return Prompter(policy, prompt.name, prompt.written_times, frames, self.store, self.skipped)
 
     def _policy(self, model: str, freeze_vision: bool = False) -> Policy:
         config = self.config.model

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from videostr.data.prompts import render_prompt
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
-from videostr.video import FramePolicy, SkippedVideos, VideoError, VideoInputs
-from videostr.video.cache import VideoCache
+from videostr.video import FramePolicy, PatchStore, SkippedVideos, VideoError, VideoInputs, load_video
 from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
 
 
@@ -18,19 +17,23 @@ from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
 class Prompter:
     """Builds prompts for one policy; a video that cannot be read is skipped and listed in `skipped`, never replaced.
 
-    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair.
+    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair. store:
+    where decoded videos are kept for all who ask for them; None: every file is decoded anew.
     """
 
     policy: Policy
     prompt: str
     written_times: bool
     frames: FramePolicy
-    cache: VideoCache
+    store: PatchStore | None
     skipped: SkippedVideos
 
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
-        return self.ask(sample.query, self.cache.load(sample.video, self.frames))
+        self.skipped.check(sample.video)
+        if self.store is None:
+            return self.ask(sample.query, load_video(sample.video, self.frames))
+        return self.ask(sample.query, self.store.load(sample.video, self.frames).normalised(self.frames))
 
     def ask(self, query: str, video: VideoInputs) -> Prompt:
         """The prompt that asks `query` about a video that was read already."""
@@ -40,7 +43,7 @@ class Prompter:
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""
-        return replace(self, cache=VideoCache(0))
+        return replace(self, store=None)
 
     def readable(self, samples: Sequence[Sample]) -> tuple[list[Sample], list[Prompt]]:
         """The samples whose video can be read, and their prompts."""

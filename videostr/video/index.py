@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from videostr.video.errors import VideoError
+from videostr.video.h264 import can_begin
 from videostr.video.picture import orientation
 
 # Not ours to open: playlists and scripts that name other files, text that FFmpeg renders as ANSI art, raw guesses.
@@ -32,8 +33,9 @@ class FrameIndex:
 
     pts_N: (N,) int64 presentation times of the frames, ascending, in units of time_base seconds. has_pts: false where
     the container stores only times of decoding (AVI): these are then the frames' in the order in which they are shown.
-    keys_K: the key frames' times. end: where the last frame ends. promised_end: the end that the container states,
-    where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that ends inside a box.
+    keys_K: times of the frames at which decoding can begin. end: where the last frame ends. promised_end: the end that
+    the container states, where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that
+    ends inside a box.
     height, width: of a frame, upright (rotation applied). mirrored: the display matrix also mirrors the picture.
     interlaced: its first frame is.
     """
@@ -95,6 +97,17 @@ def as_video_error(path: str, reason: str) -> Iterator[None]:
         raise VideoError(path, reason, f"{type(e).__name__}: {e}") from e
 
 
+_decoder_threads = 0
+
+
+def set_decoder_threads(count: int) -> None:
+    """Threads a decoder of this process may use from now on; 0, as at the start, means one a core."""
+    global _decoder_threads
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"count: expected an int >= 0, got {count!r}")
+    _decoder_threads = count
+
+
 @contextmanager
 def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Opens a checked file and yields (container, its best video stream), the decoder set to use threads."""
@@ -110,6 +123,7 @@ def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.Vide
         if stream.codec_context is None:
             raise VideoError(path, "unsupported_codec")
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _decoder_threads
         yield container, stream
 
 
@@ -119,7 +133,7 @@ class _Scan:
     time_base: Fraction
     rate: Fraction | None  # average frame rate; used for nothing but the length of a single frame
     promised: Fraction | None  # the end in seconds that the container states
-    packets: list[tuple[int | None, int, bool]]  # of the video stream: pts, duration, is key frame
+    packets: list[tuple[int | None, int, bool]]  # of the video stream: pts, duration, decoding can begin
     last_end: Fraction  # seconds; of all streams that were read
 
 
@@ -134,6 +148,8 @@ def _scan(path: str) -> _Scan:
         elif container.duration:  # of the longest stream, so that all streams have to be looked at
             scan.promised = Fraction((container.start_time or 0) + container.duration, 1_000_000)
         ends: dict[tuple[int, Fraction], int] = {}  # (stream, its time base) -> where its last packet ends
+        began = False
+        header = (stream.codec_context.extradata or b"") if stream.codec_context.name == "h264" else None
         budget = os.path.getsize(path) + 1024  # a packet has at least one byte: more packets than that is a loop
         with as_video_error(path, "corrupt"):
             for packet in container.demux(stream) if per_stream else container.demux():
@@ -146,7 +162,11 @@ def _scan(path: str) -> _Scan:
                     key, end = (packet.stream_index, packet.time_base), packet.pts + (packet.duration or 0)
                     ends[key] = max(ends.get(key, end), end)
                 if packet.stream_index == stream.index:
-                    scan.packets.append((packet.pts, packet.duration or 0, packet.is_keyframe))
+                    key = packet.is_keyframe
+                    if key and began and header is not None:
+                        key = can_begin(bytes(packet), header)
+                    began |= key
+                    scan.packets.append((packet.pts, packet.duration or 0, key))
     scan.last_end = max((end * time_base for (_, time_base), end in ends.items()), default=Fraction(0))
     return scan
 

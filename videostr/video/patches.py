@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from videostr.video.policy import FramePolicy
 class VideoInputs:
     """One video as the model takes it.
 
-    pixel_values: (t * h * w, 3 * temporal * patch * patch) float32. grid_thw: (3,) int64, patches along time, height,
+    pixel_values: (t * h * w, 3 * temporal * patch * patch) float32, or another dtype that was asked for; uint8 is not
+    normalised yet. grid_thw: (3,) int64, patches along time, height,
     width. timestamps: (T,) float64 seconds from the stream's first frame, one for each frame fed to the model (the
     repeated last frame included). seconds_per_grid: real seconds between temporal patches (mean). duration: seconds of
     the stream, or of the clip.
@@ -34,6 +35,32 @@ class VideoInputs:
     def nbytes(self) -> int:
         return self.pixel_values.nbytes + self.timestamps.nbytes
 
+    def normalised(self, policy: FramePolicy, dtype: torch.dtype = torch.float32) -> VideoInputs:
+        """The same with pixel_values as the model takes them, of `dtype`; itself where they are not uint8."""
+        if self.pixel_values.dtype != torch.uint8:
+            return self
+        return replace(self, pixel_values=normalise(self.pixel_values, policy, dtype))
+
+
+def normalise(patches: torch.Tensor, policy: FramePolicy, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """(rows, columns) uint8 -> the same in `dtype`, on its device: the processor's floats to the last bit (float32
+    arithmetic, subtract and divide, then rounded to `dtype`)."""
+    scale = 1.0 / (1 / 255)  # as the processors fuse rescaling and normalising
+    mean_C1, std_C1 = (
+        torch.tensor(x, device=patches.device)[:, None] * scale for x in (policy.image_mean, policy.image_std)
+    )
+    out = torch.empty(patches.shape, dtype=dtype, device=patches.device)
+    step = max(1, 2**22 // patches.shape[1])  # so that what lies between stays in the cache
+    for at in range(0, len(patches), step):
+        rows_NCX = patches[at : at + step].unflatten(1, (3, -1)).float()
+        out[at : at + step] = rows_NCX.sub_(mean_C1).div_(std_C1).flatten(1)
+    return out
+
+
+def pad_times(timestamps_n: np.ndarray, temporal_patch_size: int) -> np.ndarray:
+    """The times with the last repeated up to a whole number of temporal patches."""
+    return np.concatenate([timestamps_n, np.repeat(timestamps_n[-1:], -len(timestamps_n) % temporal_patch_size)])
+
 
 def seconds_per_grid(timestamps_T: np.ndarray, temporal_patch_size: int, duration: float) -> float:
     """Mean real seconds between temporal patches, from the first frame of each; `duration` where there is one patch."""
@@ -42,18 +69,30 @@ def seconds_per_grid(timestamps_T: np.ndarray, temporal_patch_size: int, duratio
 
 
 def picture_stream_to_inputs(
-    pictures: Iterable[Picture], timestamps: np.ndarray, size: tuple[int, int], policy: FramePolicy, duration: float
+    pictures: Iterable[Picture],
+    timestamps: np.ndarray,
+    size: tuple[int, int],
+    policy: FramePolicy,
+    duration: float,
+    *,
+    dtype: torch.dtype = torch.float32,
+    out: torch.Tensor | None = None,
 ) -> VideoInputs:
     """As `frames_to_inputs`, from frames as they are decoded: each becomes patches as it comes, so that no frame is
-    held in memory. `size`: the model's (height, width)."""
+    held in memory. `size`: the model's (height, width). `out`: where to write the patches, its dtype counts."""
     t, p = policy.temporal_patch_size, policy.patch_size
-    padded = np.concatenate([timestamps, np.repeat(timestamps[-1:], -len(timestamps) % t)])
+    padded = pad_times(timestamps, t)
     grid = (len(padded) // t, size[0] // p, size[1] // p)
-    pixel_values = torch.empty(math.prod(grid), 3 * t * p * p)
+    pixel_values, dtype = None, dtype if out is None else out.dtype
     for place, picture in zip(range(len(timestamps)), pictures, strict=True):
+        planes = tuple(map(torch.as_tensor, picture.planes))
+        if pixel_values is None:  # where the frames are
+            here = out is not None and out.device == planes[0].device
+            shape = math.prod(grid), 3 * t * p * p
+            pixel_values = out if here else torch.empty(shape, dtype=dtype, device=planes[0].device)
         repeats = len(padded) - place if place == len(timestamps) - 1 else 1
         ops.frames_to_patches(
-            [tuple(map(torch.from_numpy, picture.planes))] * repeats,
+            [planes] * repeats,
             *size,
             patch_size=p,
             merge_size=policy.merge_size,
@@ -65,6 +104,8 @@ def picture_stream_to_inputs(
             out=pixel_values,
             first_frame=place,
         )
+    if out is not None and pixel_values is not out:
+        pixel_values = out.copy_(pixel_values)
     grid_thw = torch.tensor(grid, dtype=torch.int64)
     return VideoInputs(pixel_values, grid_thw, padded, seconds_per_grid(padded, t, duration), duration)
 

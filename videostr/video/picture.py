@@ -16,10 +16,11 @@ FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
 class Picture(NamedTuple):
-    """An upright frame. planes: (rgb,) of (H, W, 3), or (y, u, v) of 4:2:0, uint8 arrays whose rows may be apart and
-    which stay valid as long as they are held. matrix, full_range: how the planes encode colour."""
+    """An upright frame. planes: (rgb,) of (H, W, 3), (y, u, v) of 4:2:0 or (y, uv) of NV12; uint8 arrays, or tensors of
+    any device, whose rows may be apart and which stay valid as long as they are held. matrix, full_range: how the
+    planes encode colour."""
 
-    planes: tuple[np.ndarray, ...]
+    planes: tuple[np.ndarray | torch.Tensor, ...]
     matrix: str = "bt601"
     full_range: bool = False
 
