@@ -101,6 +101,7 @@ def picture_stream_to_inputs(
             std=policy.image_std,
             matrix=picture.matrix,
             full_range=picture.full_range,
+            format=picture.format,
             out=pixel_values,
             first_frame=place,
         )
