@@ -214,6 +214,7 @@ class TwoStage:
         skipped = "difficulty" in self.stages.skip
         samples = self.samples("train" if skipped else "rl")
         again = self.config.difficulty.every_epoch and not skipped
+        self._prepare(samples, prompter.frames)
         reference = self._policy(parent) if config.loss.kl_coef > 0 else None
         progress = Progress("rl", config.steps)
         train_grpo(
@@ -328,6 +329,11 @@ class TwoStage:
         bad = set(gather_object(sorted(bad)))
         return [sample for sample in samples if sample.video not in bad]
 
+    def _prepare(self, samples: Sequence[Sample], frames: FramePolicy) -> None:
+        """Where there are worker processes they read a stage's videos: a file that hangs or crashes is then known."""
+        if self.config.prompt.workers:
+            self._readable(samples, frames)
+
     def _read(self, videos: Sequence[str], frames: FramePolicy) -> Iterator[tuple[str, VideoError | None]]:
         """Each video, once it is in the store, with what is wrong with it; by worker processes where there are some."""
         prompt = self.config.prompt
@@ -349,6 +355,7 @@ class TwoStage:
         self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
     ) -> list[dict]:
         batch = max(1, self.config.eval.batch_size // answers)
+        self._prepare(samples, prompter.frames)
         progress = Progress(path, -(-len(samples) // batch))
         return score_samples(
             prompter,
