@@ -15,7 +15,7 @@ OPTIONAL = {
     "triton": ("GPU kernels", "comes with the CUDA build of torch"),
     "peft": ("LoRA policies", "pip install 'videostr[lora]'"),
     "av": ("video reader (PyAV)", "pip install av"),
-    "torchcodec": ("video reader", "pip install 'videostr[torchcodec]'"),
+    "torchcodec": ("video readers torchcodec and nvdec", "pip install 'videostr[nvdec]'"),
     "decord": ("video reader", "pip install 'videostr[decord]'"),
     "vllm": ("rollouts on GPUs", "pip install 'videostr[vllm]'"),
     "trl": ("using videostr inside TRL's trainer", "pip install 'videostr[trl]'"),
