@@ -9,7 +9,7 @@ from videostr.video import FramePolicy, PatchStore, Quarantine, VideoError, Vide
 def read_videos(
     videos: Sequence[str], frames: FramePolicy, store: PatchStore, skipped: Quarantine, prompt: PromptConfig
 ) -> Iterator[tuple[str, VideoError | None]]:
-    """Each video, once it is in the store, with what is wrong with it; by `prompt.workers` processes where asked for."""
+    """Each video, once it is in the store, with what is wrong with it; by `prompt.workers` processes or none."""
     if prompt.workers:
         options = {"workers": prompt.workers, "time_limit": prompt.time_limit, "quarantine": skipped}
         with VideoLoader(videos, frames, store=store, **options) as loader:
