@@ -1,7 +1,7 @@
 """The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write
 from videostr.recipe.progress import Progress
 from videostr.recipe.stages import Stages
 from videostr.recipe.versions import software_versions
+from videostr.recipe.videos import read_videos
 from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
@@ -31,7 +32,7 @@ from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
-from videostr.video import FramePolicy, PatchStore, Quarantine, VideoError, VideoLoader
+from videostr.video import FramePolicy, PatchStore, Quarantine
 
 
 def run_two_stage(arguments: RunArguments) -> None:
@@ -214,6 +215,7 @@ class TwoStage:
         skipped = "difficulty" in self.stages.skip
         samples = self.samples("train" if skipped else "rl")
         again = self.config.difficulty.every_epoch and not skipped
+        self._prepare(samples, prompter.frames)
         reference = self._policy(parent) if config.loss.kl_coef > 0 else None
         progress = Progress("rl", config.steps)
         train_grpo(
@@ -320,7 +322,7 @@ class TwoStage:
         videos = sorted({sample.video for sample in samples})
         mine = videos[self.accelerator.process_index :: self.accelerator.num_processes]
         bad, progress = set(), Progress("videos read", len(mine))
-        for done, (video, error) in enumerate(self._read(mine, frames)):
+        for done, (video, error) in enumerate(read_videos(mine, frames, self.store, self.skipped, self.config.prompt)):
             if error is not None:
                 self.skipped.add(error)
                 bad.add(video)
@@ -328,27 +330,16 @@ class TwoStage:
         bad = set(gather_object(sorted(bad)))
         return [sample for sample in samples if sample.video not in bad]
 
-    def _read(self, videos: Sequence[str], frames: FramePolicy) -> Iterator[tuple[str, VideoError | None]]:
-        """Each video, once it is in the store, with what is wrong with it; by worker processes where there are some."""
-        prompt = self.config.prompt
-        if prompt.workers:
-            options = {"workers": prompt.workers, "time_limit": prompt.time_limit, "quarantine": self.skipped}
-            with VideoLoader(videos, frames, store=self.store, **options) as loader:
-                yield from ((loaded.clip.path, loaded.error) for loaded in loader)
-            return
-        for video in videos:
-            try:
-                self.skipped.check(video)
-                self.store.load(video, frames)
-            except VideoError as error:
-                yield video, error
-            else:
-                yield video, None
+    def _prepare(self, samples: Sequence[Sample], frames: FramePolicy) -> None:
+        """Where there are worker processes they read a stage's videos: a file that hangs or crashes is then known."""
+        if self.config.prompt.workers:
+            self._readable(samples, frames)
 
     def _score(
         self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
     ) -> list[dict]:
         batch = max(1, self.config.eval.batch_size // answers)
+        self._prepare(samples, prompter.frames)
         progress = Progress(path, -(-len(samples) // batch))
         return score_samples(
             prompter,

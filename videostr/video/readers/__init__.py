@@ -36,7 +36,7 @@ class ReaderStatus(NamedTuple):
 def _try_reader(name: str) -> None:
     """Loads the library of that name to the point where it would decode; raises whatever it raises."""
     if name in ("torchcodec", "nvdec"):  # looks for FFmpeg's shared libraries only when the first decoder is made
-        from torchcodec.decoders import Demuxer, VideoDecoder
+        from torchcodec.decoders import VideoDecoder
 
         if name == "nvdec" and not torch.cuda.is_available():
             raise OSError("no CUDA device")
@@ -47,6 +47,8 @@ def _try_reader(name: str) -> None:
             out.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
             out.mux(stream.encode(None))
         if name == "nvdec":
+            from torchcodec.decoders import Demuxer
+
             Demuxer(data.getvalue()).streams[0].make_decoder("cuda")
         else:
             VideoDecoder(data.getvalue())
