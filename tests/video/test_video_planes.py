@@ -33,5 +33,5 @@ def test_the_rgb_is_pyavs(kind, space, height, width):
     picture = picture_of(frame)
     assert np.array_equal(picture.rgb(), frame.to_ndarray(format="rgb24"))
     even = height % 2 == 0 and width % 2 == 0
-    if even and height > 4 and kind not in ("yuv422p10le", "gray", "gbrp"):
+    if even and height > 4 and "10" not in kind and kind not in ("gray", "gbrp"):
         assert len(picture.planes) == 3  # not converted

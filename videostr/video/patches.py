@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,18 +45,8 @@ class VideoInputs:
 
 
 def normalise(patches: torch.Tensor, policy: FramePolicy, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """(rows, columns) uint8 -> the same in `dtype`, on its device: the processor's floats to the last bit (float32
-    arithmetic, subtract and divide, then rounded to `dtype`)."""
-    scale = 1.0 / (1 / 255)  # as the processors fuse rescaling and normalising
-    mean_C1, std_C1 = (
-        torch.tensor(x, device=patches.device)[:, None] * scale for x in (policy.image_mean, policy.image_std)
-    )
-    out = torch.empty(patches.shape, dtype=dtype, device=patches.device)
-    step = max(1, 2**22 // patches.shape[1])  # so that what lies between stays in the cache
-    for at in range(0, len(patches), step):
-        rows_NCX = patches[at : at + step].unflatten(1, (3, -1)).float()
-        out[at : at + step] = rows_NCX.sub_(mean_C1).div_(std_C1).flatten(1)
-    return out
+    """(rows, columns) uint8 -> the same in `dtype`, on its device: the processor's floats to the last bit."""
+    return ops.normalise_patches(patches, mean=policy.image_mean, std=policy.image_std, dtype=dtype)
 
 
 def pad_times(timestamps_n: np.ndarray, temporal_patch_size: int) -> np.ndarray:
@@ -66,6 +58,27 @@ def seconds_per_grid(timestamps_T: np.ndarray, temporal_patch_size: int, duratio
     """Mean real seconds between temporal patches, from the first frame of each; `duration` where there is one patch."""
     starts = timestamps_T[::temporal_patch_size]
     return float((starts[-1] - starts[0]) / (len(starts) - 1)) if len(starts) > 1 else float(duration)
+
+
+class _Beside:
+    """Runs calls on other threads, in any order, while the decoder goes on: as many as torch has threads, and no more
+    than twice as many waiting. The threads of one parallel call would spin for a while after each frame, and take from
+    the decoder what it needs. Leaving waits for all of them and raises the first error."""
+
+    def __enter__(self) -> _Beside:
+        workers = torch.get_num_threads()
+        self._pool, self._calls, self._most = ThreadPoolExecutor(workers), deque(), 2 * workers
+        return self
+
+    def __call__(self, call: Callable, *args, **options) -> None:
+        while len(self._calls) >= self._most:
+            self._calls.popleft().result()
+        self._calls.append(self._pool.submit(call, *args, **options))
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._pool.shutdown()
+        for call in self._calls if error is None else ():
+            call.result()
 
 
 def picture_stream_to_inputs(
@@ -84,27 +97,29 @@ def picture_stream_to_inputs(
     padded = pad_times(timestamps, t)
     grid = (len(padded) // t, size[0] // p, size[1] // p)
     pixel_values, dtype = None, dtype if out is None else out.dtype
-    for place, picture in zip(range(len(timestamps)), pictures, strict=True):
-        planes = tuple(map(torch.as_tensor, picture.planes))
-        if pixel_values is None:  # where the frames are
-            here = out is not None and out.device == planes[0].device
-            shape = math.prod(grid), 3 * t * p * p
-            pixel_values = out if here else torch.empty(shape, dtype=dtype, device=planes[0].device)
-        repeats = len(padded) - place if place == len(timestamps) - 1 else 1
-        ops.frames_to_patches(
-            [planes] * repeats,
-            *size,
-            patch_size=p,
-            merge_size=policy.merge_size,
-            temporal_patch_size=t,
-            mean=policy.image_mean,
-            std=policy.image_std,
-            matrix=picture.matrix,
-            full_range=picture.full_range,
-            format=picture.format,
-            out=pixel_values,
-            first_frame=place,
-        )
+    with _Beside() as beside:
+        for place, picture in zip(range(len(timestamps)), pictures, strict=True):
+            planes = tuple(map(torch.as_tensor, picture.planes))
+            if pixel_values is None:  # where the frames are
+                here = out is not None and out.device == planes[0].device
+                shape = math.prod(grid), 3 * t * p * p
+                pixel_values = out if here else torch.empty(shape, dtype=dtype, device=planes[0].device)
+            beside(
+                ops.frames_to_patches,
+                [planes] * (len(padded) - place if place == len(timestamps) - 1 else 1),
+                *size,
+                format=picture.format,
+                patch_size=p,
+                merge_size=policy.merge_size,
+                temporal_patch_size=t,
+                mean=policy.image_mean,
+                std=policy.image_std,
+                matrix=picture.matrix,
+                full_range=picture.full_range,
+                out=pixel_values,
+                first_frame=place,
+                parallel=False,
+            )
     if out is not None and pixel_values is not out:
         pixel_values = out.copy_(pixel_values)
     grid_thw = torch.tensor(grid, dtype=torch.int64)

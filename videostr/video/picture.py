@@ -13,10 +13,9 @@ from videostr import ops
 # FFmpeg's number of a frame's matrix -> the operator's name. Untagged (2) is BT.601, whatever the size, as everywhere.
 MATRICES = {1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601", 9: "bt2020"}
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-# FFmpeg's pixel formats -> the operator's; yuvj: full range
-FORMATS = {f"yuv{j}{kind}p": f"yuv{kind}p" for j in ("", "j") for kind in (420, 422, 444)} | {
-    "yuv420p10le": "yuv420p10"
-}
+# FFmpeg's pixel formats -> the operator's; yuvj: full range. Not those of 10 bits: swscale then goes by where the
+# chroma samples are said to lie, and PyAV does not tell.
+FORMATS = {f"yuv{j}{kind}p": f"yuv{kind}p" for j in ("", "j") for kind in (420, 422, 444)}
 
 
 class Picture(NamedTuple):
@@ -49,7 +48,7 @@ def picture_of(frame: av.VideoFrame) -> Picture:
     form = FORMATS.get(frame.format.name)
     if form and _as_swscale(form, frame, turn) and frame.colorspace in MATRICES:
         full = frame.format.name.startswith("yuvj") or frame.color_range == FULL_RANGE
-        planes = [_plane(plane, ops.reference.FORMATS[form].bytes) for plane in frame.planes]
+        planes = [_plane(plane) for plane in frame.planes]
         if all(plane is not None for plane in planes):
             turned = tuple(_turned(plane, turn) for plane in planes)
             return Picture(turned, MATRICES[frame.colorspace], full, form)
@@ -62,19 +61,16 @@ def _as_swscale(form: str, frame: av.VideoFrame, turn: tuple[bool, bool, bool]) 
         return False
     if form == "yuv444p":
         return True
-    if form == "yuv420p10":
-        return frame.height % 2 == 0 and frame.width % 2 == 0 and frame.height >= 8 and not any(turn)
     # only with both sides even do a turned frame's chroma samples cover the same pixels
     upright = not any(turn) or (form == "yuv420p" and frame.width % 2 == 0)
     return frame.height % 2 == 0 and upright
 
 
-def _plane(plane: av.video.plane.VideoPlane, size: int) -> np.ndarray | None:
-    """(H, W) view of samples of `size` bytes; None where the rows lie in reverse."""
-    if plane.line_size < plane.width * size or plane.line_size % size:
+def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray | None:
+    """(H, W) view; None where the rows lie in reverse."""
+    if plane.line_size < plane.width:
         return None
-    samples = np.frombuffer(plane, np.uint16 if size == 2 else np.uint8)
-    return samples.reshape(-1, plane.line_size // size)[: plane.height, : plane.width]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
