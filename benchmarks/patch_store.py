@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.load_video import MOST_PIXELS, make_clip
+from benchmarks.load_video import MOST_PIXELS
+from benchmarks.video_clips import make_clip
 from videostr.video import PatchStore, load_video, named_policy
 
 THREADS = 2

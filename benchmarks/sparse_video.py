@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
-from benchmarks.load_video import make_clip
 from benchmarks.measure import take_turns
+from benchmarks.video_clips import make_clip
 from videostr.video import load_video, named_policy, plan
 
 FRAMES, THREADS, REPEATS = 16, 2, 10
