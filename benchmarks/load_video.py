@@ -2,7 +2,7 @@
 
 From a file to pixel_values_videos: load_video against decoders with transformers' processor, each with two threads and
 at the better of its settings, and qwen-vl-utils with the processor; 2 frames a second of 60 s of 720p H.264 and 20 s of
-1080p HEVC. Also ours by stage, and decoding alone, the limit for ours. Writes DIR/load_video.csv and .png; the clips are
+1080p HEVC. Also ours by stage, and decoding alone, the limit. Writes DIR/load_video.csv and .png; the clips are
 made once and kept in DIR. torchcodec and OpenCV are compared where they are installed.
 """
 
