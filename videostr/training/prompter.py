@@ -3,8 +3,9 @@
 Rollout, training and evaluation all come through here, so they cannot see different frames, rates or words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from videostr.data.prompts import render_prompt
 from videostr.data.samples import Sample
@@ -32,14 +33,15 @@ class Prompter:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
         self.skipped.check(sample.video)
         if self.store is None:
-            return self.ask(sample.query, load_video(sample.video, self.frames))
-        return self.ask(sample.query, self.store.load(sample.video, self.frames).normalised(self.frames))
+            return self.ask(sample.query, load_video(sample.video, self.frames), sample.meta)
+        video = self.store.load(sample.video, self.frames).normalised(self.frames)
+        return self.ask(sample.query, video, sample.meta)
 
-    def ask(self, query: str, video: VideoInputs) -> Prompt:
-        """The prompt that asks `query` about a video that was read already."""
+    def ask(self, query: str, video: VideoInputs, meta: Mapping[str, Any] | None = None) -> Prompt:
+        """The prompt that asks `query` about a video that was read already. meta: the sample's."""
         pairs = split_pairs(video) if self.written_times else [video]
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
-        return build_prompt(self.policy, render_prompt(self.prompt, query, times), videos=pairs)
+        return build_prompt(self.policy, render_prompt(self.prompt, query, times, meta), videos=pairs)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""
