@@ -50,7 +50,7 @@ def normalise(patches: torch.Tensor, policy: FramePolicy, dtype: torch.dtype = t
         torch.tensor(x, device=patches.device)[:, None] * scale for x in (policy.image_mean, policy.image_std)
     )
     out = torch.empty(patches.shape, dtype=dtype, device=patches.device)
-    step = max(1, 2**22 // patches.shape[1])  # so that what lies between stays in the cache
+    step = max(1, 2**17 // patches.shape[1])  # so that what lies between stays in the cache
     for at in range(0, len(patches), step):
         rows_NCX = patches[at : at + step].unflatten(1, (3, -1)).float()
         out[at : at + step] = rows_NCX.sub_(mean_C1).div_(std_C1).flatten(1)
