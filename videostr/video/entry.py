@@ -7,7 +7,7 @@ then zeros up to a multiple of 4096, and the patches, row after row
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import math
 import mmap
@@ -52,9 +52,12 @@ def write_entry(file: int, plan: VideoPlan, policy: FramePolicy, read: Reader) -
 
 
 def _reserve(file: int, size: int) -> None:
-    with contextlib.suppress(AttributeError):  # not on macOS
-        os.posix_fallocate(file, 0, size)
-        return
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        try:
+            return os.posix_fallocate(file, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # some network file systems cannot
+                raise
     os.ftruncate(file, size)
 
 

@@ -1,4 +1,4 @@
-"""The frame index of a file: every frame's presentation time, read from the packets, without decoding the video.
+"""The frame index of a file: every frame's presentation time, from packets or tables, without decoding the video.
 
 Counts and rates written in containers are often wrong, so none is used. One key frame is decoded, for the rotation and
 the true size, which FFmpeg attaches to frames.

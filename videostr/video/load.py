@@ -23,7 +23,7 @@ Source = str | os.PathLike | ImageFolder | FrameArray
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """What loading will give, known from the file's packets and its first frame.
+    """What loading will give, known before it is decoded.
 
     timestamps: (n,) float64 seconds of the sampled frames from the stream's first frame (without the repeat that pairs
     an odd count). grid_thw: patches along time, height, width. n_tokens: tokens the language model sees. height, width:
@@ -61,7 +61,8 @@ def check_clip(start: float | None, end: float | None) -> None:
 
 
 def plan(path: Source, policy: FramePolicy, *, start: float | None = None, end: float | None = None) -> VideoPlan:
-    """Plans the sampling of a file, or of its clip [start, end] in seconds: reads its packets, decodes one frame.
+    """Plans the sampling of a file, or of its clip [start, end] in seconds, from its packets or an mp4's tables and
+    one decoded frame.
 
     For length buckets, budget checks and prompts, before anything is decoded; `load_video` gives what it says.
 
