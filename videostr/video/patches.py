@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 
 from videostr import ops
 from videostr.video.picture import Picture
@@ -127,22 +128,54 @@ def picture_stream_to_inputs(
 
 
 def frames_to_inputs(
-    frames_T_H_W_C_uint8: np.ndarray | torch.Tensor, timestamps: np.ndarray, policy: FramePolicy, duration: float
+    frames: np.ndarray | torch.Tensor | Sequence,
+    timestamps: np.ndarray,
+    policy: FramePolicy,
+    duration: float,
+    *,
+    dtype: torch.dtype = torch.float32,
 ) -> VideoInputs:
-    """Frames (T, H, W, 3) uint8 RGB with their times (T,) in seconds -> VideoInputs; all T frames are used.
+    """RGB frames in memory with their times (T,) in seconds -> VideoInputs; all T frames are used.
 
-    Raises TypeError/ValueError for a wrong dtype, shape, or times that are not finite and ascending.
+    frames: uint8 (T, H, W, 3) or (T, 3, H, W), or a sequence of T images: PIL's, or arrays or tensors (H, W, 3) or
+        (3, H, W). Where both could be meant, the channels are last. dtype: as in `load_video`.
+
+    Raises TypeError/ValueError for a wrong dtype, shapes that are none of those or differ, or times that are not finite
+    and ascending.
     """
-    frames = torch.as_tensor(frames_T_H_W_C_uint8)
-    if frames.dtype != torch.uint8:
-        raise TypeError(f"frames: expected dtype uint8, got {frames.dtype}")
-    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
-        raise ValueError(f"frames: expected shape (T, H, W, 3) with nothing empty, got {tuple(frames.shape)}")
+    pictures = [_rgb_picture(f"frames[{i}]", frame) for i, frame in enumerate(_each(frames))]
+    if not pictures:
+        raise ValueError("frames: expected at least one")
+    height, width = pictures[0].size
+    for i, picture in enumerate(pictures):
+        if picture.size != (height, width):
+            raise ValueError(f"frames[{i}]: expected {height} x {width} like frames[0], got {picture.size}")
     times = np.asarray(timestamps, dtype=np.float64)
-    if times.shape != (len(frames),):
-        raise ValueError(f"timestamps: expected shape ({len(frames)},), got {times.shape}")
+    if times.shape != (len(pictures),):
+        raise ValueError(f"timestamps: expected shape ({len(pictures)},), got {times.shape}")
     if not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise ValueError("timestamps: expected finite seconds in ascending order")
-    size = policy.frame_size(len(frames), int(frames.shape[1]), int(frames.shape[2]))
-    pictures = (Picture((frame,)) for frame in frames.numpy())
-    return picture_stream_to_inputs(pictures, times, size, policy, float(duration))
+    size = policy.frame_size(len(pictures), int(height), int(width))
+    return picture_stream_to_inputs(pictures, times, size, policy, float(duration), dtype=dtype)
+
+
+def _each(frames: object) -> Iterable:
+    if isinstance(frames, np.ndarray | torch.Tensor):
+        if frames.ndim != 4:
+            raise ValueError(f"frames: expected (T, H, W, 3) or (T, 3, H, W), got shape {tuple(frames.shape)}")
+    elif not isinstance(frames, Sequence):
+        raise TypeError(f"frames: expected an array, a tensor or a sequence of images, got {type(frames).__name__}")
+    return frames
+
+
+def _rgb_picture(name: str, frame: object) -> Picture:
+    if isinstance(frame, Image.Image):
+        frame = np.array(frame.convert("RGB"))
+    if not isinstance(frame, np.ndarray | torch.Tensor):
+        raise TypeError(f"{name}: expected an image, an array or a tensor, got {type(frame).__name__}")
+    rgb = torch.as_tensor(frame)
+    if rgb.dtype != torch.uint8:
+        raise TypeError(f"{name}: expected dtype uint8, got {rgb.dtype}")
+    if rgb.ndim != 3 or 0 in rgb.shape or 3 not in (rgb.shape[0], rgb.shape[2]):
+        raise ValueError(f"{name}: expected (H, W, 3) or (3, H, W) with nothing empty, got {tuple(rgb.shape)}")
+    return Picture((rgb,)) if rgb.shape[2] == 3 else Picture(tuple(rgb), format="rgbp")

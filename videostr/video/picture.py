@@ -35,7 +35,7 @@ class Picture(NamedTuple):
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8."""
         if len(self.planes) == 1:
-            return self.planes[0]
+            return np.asarray(self.planes[0])
         form = self.format or ("nv12" if len(self.planes) == 2 else "yuv420p")
         coefficients = ops.reference.colour_coefficients(self.matrix, self.full_range, form)
         rgb_CHW = ops.reference.to_rgb(list(map(torch.as_tensor, self.planes)), form, coefficients)
