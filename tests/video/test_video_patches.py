@@ -112,14 +112,6 @@ def test_frames_in_every_shape_are_the_same():
     images = [Image.fromarray(frame) for frame in frames]
     tensors = [torch.from_numpy(frames), first, first.contiguous(), list(first)]
     for given in (*tensors, list(frames), images, tuple(images)):
-        torch.from_numpy(frames),
-        first,
-        first.contiguous(),
-        images,
-        list(frames),
-        list(first),
-        tuple(images),
-    ):
         got = frames_to_inputs(given, times, policy, 1.5)
         assert torch.equal(got.pixel_values, want.pixel_values) and torch.equal(got.grid_thw, want.grid_thw)
     kept = frames_to_inputs(images, times, policy, 1.5, dtype=torch.uint8)
