@@ -175,9 +175,8 @@ TABLE: tuple[CudaKernel | TritonKernel, ...] = (
         threads=256,
         # single samples come in: the planes' rows begin anywhere; an element of the output's size goes out
         variants=tuple(
-            CudaVariant(((name,), (weight,)), load_bytes=load, store_bytes=size)
+            CudaVariant(((name,), ("short", "float"), ("false", "true")), load_bytes=1, store_bytes=size)
             for name, size in (("unsigned int", 4), ("unsigned short", 2), ("unsigned char", 1))
-            for weight, load in (("short", 1), ("float", 1))
         ),
         shared_bytes=8 * 3 * 44 + 3 * 42 * 28,  # 720p to 560 x 1008 in blocks of 28 x 28
     ),

@@ -36,7 +36,19 @@ __device__ __forceinline__ Pixel pixel10(const FramePlanes& in, const Colour& co
           indexed_value(luma, chroma.b, colour)};
 }
 
-__device__ __forceinline__ Pixel pixel_at(const FramePlanes& in, const Colour& colour, int64_t y, int x) {
+// 8-bit 4:2:0 and 4:2:2, what nearly every video is.
+__device__ __forceinline__ Pixel usual_pixel(const FramePlanes& in, const Colour& colour, int64_t y, int x) {
+  const int64_t at = (y >> in.down) * in.uv_stride + x / 2 * in.step;
+  const Chroma chroma = chroma_terms(in.u[at], in.v[at], colour);
+  const int luma = luma_term(in.y[y * in.y_stride + x], colour);
+  return {clip8(luma + chroma.r), clip8(luma + chroma.g), clip8(luma + chroma.b)};
+}
+
+inline bool is_usual(FrameFormat format) {
+  return format == FrameFormat::nv12 || format == FrameFormat::yuv420p || format == FrameFormat::yuv422p;
+}
+
+__device__ __forceinline__ Pixel other_pixel(const FramePlanes& in, const Colour& colour, int64_t y, int x) {
   const uint8_t* luma_row = in.y + y * in.y_stride;
   switch (in.format) {  // the same for every thread of a launch
     case FrameFormat::rgb24: return {luma_row[3 * x], luma_row[3 * x + 1], luma_row[3 * x + 2]};
@@ -46,14 +58,7 @@ __device__ __forceinline__ Pixel pixel_at(const FramePlanes& in, const Colour& c
       const int luma = full_luma_term(luma_row[x], colour);
       return {full_value(luma, chroma.r), full_value(luma, chroma.g), full_value(luma, chroma.b)};
     }
-    case FrameFormat::yuv420p10:
-    case FrameFormat::p010: return pixel10(in, colour, y, x);
-    default: {
-      const int64_t at = (y >> in.down) * in.uv_stride + x / 2 * in.step;
-      const Chroma chroma = chroma_terms(in.u[at], in.v[at], colour);
-      const int luma = luma_term(luma_row[x], colour);
-      return {clip8(luma + chroma.r), clip8(luma + chroma.g), clip8(luma + chroma.b)};
-    }
+    default: return pixel10(in, colour, y, x);
   }
 }
 

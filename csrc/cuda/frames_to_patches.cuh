@@ -61,8 +61,9 @@ __device__ __forceinline__ uint8_t to_byte(float x) {  // half to even
   return static_cast<uint8_t>(__float2int_rn(fminf(fmaxf(x, 0.0f), 255.0f)));
 }
 
-// T: how an element of table and out is stored; without a table the bytes are. W: of the weights.
-template <typename T, typename W>
+// T: how an element of table and out is stored; without a table the bytes are. W: of the weights. The rarer formats are kernels of
+// their own: their arithmetic would take registers from the usual ones.
+template <typename T, typename W, bool kUsual>
 __global__ void __launch_bounds__(kPatchThreads)
     patches_kernel(FramePlanes in, Colour colour, DeviceAxis<W> along_x, DeviceAxis<W> along_y, PatchLayout layout,
                    int rows, const T* table, int64_t frame, T* out) {
@@ -78,7 +79,8 @@ __global__ void __launch_bounds__(kPatchThreads)
 
   for (int row = warp; row < lines; row += kPatchWarps) {
     for (int i = lane; i < columns; i += 32) {
-      const Pixel pixel = pixel_at(in, colour, top + row, left + i);
+      const Pixel pixel =
+          kUsual ? usual_pixel(in, colour, top + row, left + i) : other_pixel(in, colour, top + row, left + i);
       line[i] = pixel.r;
       line[along_x.window + i] = pixel.g;
       line[2 * along_x.window + i] = pixel.b;
@@ -126,12 +128,17 @@ void patches(const uint8_t* y, const uint8_t* u, const uint8_t* v, int64_t y_str
   const PatchLayout layout{height, width, patch, merge, temporal};
   const dim3 grid(static_cast<unsigned>(width / (patch * merge)), static_cast<unsigned>(height / rows));
   const int64_t shared = patch_shared_bytes(window_x, window_y, patch * merge, sizeof(Between<W>));
+  const auto start = [&](auto usual) {
+    constexpr bool kUsual = decltype(usual)::value;
 #if !defined(VIDEOSTR_CUDA_SIM)
-  if (shared > kAnyShared)
-    cudaFuncSetAttribute(patches_kernel<T, W>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    if (shared > kAnyShared)
+      cudaFuncSetAttribute(patches_kernel<T, W, kUsual>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                           static_cast<int>(shared));
 #endif
-  VIDEOSTR_LAUNCH((patches_kernel<T, W>), grid, dim3(kPatchThreads), static_cast<size_t>(shared), stream, in, colour,
-                  along_x, along_y, layout, rows, table, frame, out);
+    VIDEOSTR_LAUNCH((patches_kernel<T, W, kUsual>), grid, dim3(kPatchThreads), static_cast<size_t>(shared), stream, in,
+                    colour, along_x, along_y, layout, rows, table, frame, out);
+  };
+  is_usual(in.format) ? start(std::true_type{}) : start(std::false_type{});
 }
 
 }  // namespace videostr::cuda
