@@ -7,8 +7,10 @@
 namespace videostr {
 namespace {
 
-VIDEOSTR_CLONES void row444(const uint8_t* y, const uint8_t* u, const uint8_t* v, int64_t width, const Colour colour,
-                            uint8_t* r, uint8_t* g, uint8_t* b) {
+// Bytes may alias anything: without __restrict none of these loops would become vectors.
+VIDEOSTR_CLONES void row444(const uint8_t* __restrict y, const uint8_t* __restrict u, const uint8_t* __restrict v,
+                            int64_t width, const Colour colour, uint8_t* __restrict r, uint8_t* __restrict g,
+                            uint8_t* __restrict b) {
   for (int64_t x = 0; x < width; ++x) {
     const Chroma chroma = full_chroma_terms(u[x], v[x], colour);
     const int luma = full_luma_term(y[x], colour);
@@ -20,7 +22,8 @@ VIDEOSTR_CLONES void row444(const uint8_t* y, const uint8_t* u, const uint8_t* v
 
 // Samples `step` apart, their value above `shift` bits.
 VIDEOSTR_CLONES void terms10(const uint16_t* near_u, const uint16_t* far_u, const uint16_t* near_v, const uint16_t* far_v,
-                             int step, int shift, int64_t n, const Colour colour, int32_t* r, int32_t* g, int32_t* b) {
+                             int step, int shift, int64_t n, const Colour colour, int32_t* __restrict r,
+                             int32_t* __restrict g, int32_t* __restrict b) {
   for (int64_t i = 0; i < n; ++i) {
     const int64_t at = i * step;
     const int u = mixed_chroma(near_u[at] >> shift, far_u[at] >> shift);
@@ -32,8 +35,8 @@ VIDEOSTR_CLONES void terms10(const uint16_t* near_u, const uint16_t* far_u, cons
   }
 }
 
-VIDEOSTR_CLONES void values10(const uint16_t* y, const int32_t* term, int shift, int64_t width, const Colour colour,
-                              uint8_t* out) {
+VIDEOSTR_CLONES void values10(const uint16_t* __restrict y, const int32_t* __restrict term, int shift, int64_t width,
+                              const Colour colour, uint8_t* __restrict out) {
   for (int64_t i = 0; i < width / 2; ++i) {
     out[2 * i] = indexed_value(indexed_luma(y[2 * i] >> shift), term[i], colour);
     out[2 * i + 1] = indexed_value(indexed_luma(y[2 * i + 1] >> shift), term[i], colour);
