@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +68,23 @@ def seconds_per_grid(timestamps_T: np.ndarray, temporal_patch_size: int, duratio
     return float((starts[-1] - starts[0]) / (len(starts) - 1)) if len(starts) > 1 else float(duration)
 
 
+BATCH_BYTES = 1 << 24  # of frames that wait to become patches: threads are woken once for all of them
+
+
+def _batches(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
+    """Pictures that one call can take, few enough to be held."""
+    batch, kind, size = [], None, 0
+    for picture in pictures:
+        this = (*picture[1:], *(plane.shape for plane in picture.planes))
+        if batch and (this != kind or size >= BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(picture)
+        kind, size = this, size + sum(plane.nbytes for plane in picture.planes)
+    if batch:
+        yield batch
+
+
 def picture_stream_to_inputs(
     pictures: Iterable[Picture],
     timestamps: np.ndarray,
@@ -78,32 +95,36 @@ def picture_stream_to_inputs(
     dtype: torch.dtype = torch.float32,
     out: torch.Tensor | None = None,
 ) -> VideoInputs:
-    """As `frames_to_inputs`, from frames as they are decoded: each becomes patches as it comes, so that no frame is
-    held in memory. `size`: the model's (height, width). `out`: where to write the patches, its dtype counts."""
+    """As `frames_to_inputs`, from frames as they are decoded: they become patches as they come, so that few are held
+    in memory. `size`: the model's (height, width). `out`: where to write the patches, its dtype counts."""
     t, p = policy.temporal_patch_size, policy.patch_size
     padded = pad_times(timestamps, t)
     grid = (len(padded) // t, size[0] // p, size[1] // p)
-    pixel_values, dtype = None, dtype if out is None else out.dtype
-    for place, picture in zip(range(len(timestamps)), pictures, strict=True):
-        planes = tuple(map(torch.as_tensor, picture.planes))
+    pixel_values, dtype, place = None, dtype if out is None else out.dtype, 0
+    for batch in _batches(pictures):
+        frames = [tuple(map(torch.as_tensor, picture.planes)) for picture in batch]
         if pixel_values is None:  # where the frames are
-            here = out is not None and out.device == planes[0].device
-            shape = math.prod(grid), 3 * t * p * p
-            pixel_values = out if here else torch.empty(shape, dtype=dtype, device=planes[0].device)
-        repeats = len(padded) - place if place == len(timestamps) - 1 else 1
+            device = frames[0][0].device
+            here = out is not None and out.device == device
+            pixel_values = out if here else torch.empty(math.prod(grid), 3 * t * p * p, dtype=dtype, device=device)
+        if place + len(batch) == len(timestamps):
+            frames += frames[-1:] * (len(padded) - len(timestamps))
         ops.frames_to_patches(
-            [planes] * repeats,
+            frames,
             *size,
             patch_size=p,
             merge_size=policy.merge_size,
             temporal_patch_size=t,
             mean=policy.image_mean,
             std=policy.image_std,
-            matrix=picture.matrix,
-            full_range=picture.full_range,
+            matrix=batch[0].matrix,
+            full_range=batch[0].full_range,
             out=pixel_values,
             first_frame=place,
         )
+        place += len(batch)
+    if place != len(timestamps):
+        raise RuntimeError(f"{place} pictures came for {len(timestamps)} times")
     if out is not None and pixel_values is not out:
         pixel_values = out.copy_(pixel_values)
     grid_thw = torch.tensor(grid, dtype=torch.int64)
