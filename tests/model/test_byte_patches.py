@@ -7,6 +7,7 @@ from model.tiny import FAMILY_NAMES, Vision, messages, tiny_policy
 from videostr import ops
 from videostr.model import build_prompt
 from videostr.model.byte_patches import NORMALISATION
+from videostr.model.prompt import cat_patches
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -35,3 +36,10 @@ def test_the_projection_gets_its_gradient(family):
     video = Vision(kept, torch.tensor([1, 4, 4]), torch.arange(2, dtype=torch.float64), 1.0)
     policy.base(**build_prompt(policy, messages("video"), [video]).model_inputs()).logits.square().mean().backward()
     assert policy.base.model.visual.patch_embed.proj.weight.grad.abs().max() > 0
+
+
+def test_bytes_among_floats_are_refused():
+    kept = torch.zeros(4, 96, dtype=torch.uint8)
+    assert cat_patches([kept, kept]).dtype == torch.uint8
+    with pytest.raises(ValueError, match="pixel_values"):
+        cat_patches([kept, kept.float()])

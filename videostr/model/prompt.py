@@ -108,12 +108,19 @@ def build_prompt(
         next_position=int(position_ids_3P.max()) + 1,
         text=text,
         suppressed_ids=policy.suppressed_ids,
-        pixel_values_videos=torch.cat([video.pixel_values for video in videos]) if videos else None,
+        pixel_values_videos=cat_patches([video.pixel_values for video in videos]) if videos else None,
         video_grid_thw=video_grid_thw,
         second_per_grid_ts=second_per_grid_ts,
-        pixel_values=torch.cat([image.pixel_values for image in images]) if images else None,
+        pixel_values=cat_patches([image.pixel_values for image in images]) if images else None,
         image_grid_thw=image_grid_thw,
     )
+
+
+def cat_patches(patches: Sequence[Tensor]) -> Tensor:
+    """All rows in one tensor. Raises ValueError for bytes among floats, which torch.cat would take for numbers."""
+    if len({part.dtype == torch.uint8 for part in patches}) > 1:
+        raise ValueError(f"pixel_values: expected all uint8 or all floats, got {[part.dtype for part in patches]}")
+    return torch.cat(list(patches))
 
 
 def _tokens(item: ImageLike, vision) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from videostr.data.prompts import render_prompt
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
@@ -17,6 +19,8 @@ from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
 @dataclass
 class Prompter:
     """Builds prompts for one policy; a video that cannot be read is skipped and listed in `skipped`, never replaced.
+
+    The patches are uint8, a quarter of the bytes; the model normalises them on its device.
 
     prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair. store:
     where decoded videos are kept for all who ask for them; None: every file is decoded anew.
@@ -33,8 +37,9 @@ class Prompter:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
         self.skipped.check(sample.video)
         if self.store is None:
-            return self.ask(sample.query, load_video(sample.video, self.frames), sample.meta)
-        video = self.store.load(sample.video, self.frames).normalised(self.frames)
+            video = load_video(sample.video, self.frames, dtype=torch.uint8)
+        else:
+            video = self.store.load(sample.video, self.frames)
         return self.ask(sample.query, video, sample.meta)
 
     def ask(self, query: str, video: VideoInputs, meta: Mapping[str, Any] | None = None) -> Prompt:

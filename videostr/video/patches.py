@@ -42,12 +42,8 @@ class VideoInputs:
         """The same with pixel_values as the model takes them, of `dtype`; itself where they are not uint8."""
         if self.pixel_values.dtype != torch.uint8:
             return self
-        return replace(self, pixel_values=normalise(self.pixel_values, policy, dtype))
-
-
-def normalise(patches: torch.Tensor, policy: FramePolicy, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """(rows, columns) uint8 -> the same in `dtype`, on its device: the processor's floats to the last bit."""
-    return ops.normalise_patches(patches, mean=policy.image_mean, std=policy.image_std, dtype=dtype)
+        values = ops.normalise_patches(self.pixel_values, mean=policy.image_mean, std=policy.image_std, dtype=dtype)
+        return replace(self, pixel_values=values)
 
 
 def pad_times(timestamps_n: np.ndarray, temporal_patch_size: int) -> np.ndarray:
