@@ -86,7 +86,7 @@ def _convert(args: argparse.Namespace) -> int:
             segments=args.segments,
             fields=fields,
             probe=_seconds if args.probe else None,
-            progress=Progress("entries read", "samples written"),
+            progress=Progress("{:,} entries read, {:,} samples written"),
         )
     except (ValueError, OSError) as error:
         return fail(error)

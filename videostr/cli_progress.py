@@ -11,20 +11,20 @@ def fail(error: Exception) -> int:
 
 
 class Progress:
-    """progress(n, m) -> "n FIRST, m SECOND" on stderr: on a terminal twice a second on one line, elsewhere a line every
-    20 s."""
+    """progress(a, b, …) fills `line`, a format such as "{:,} of {:,}", and says it on stderr: on a terminal twice a
+    second on one line, elsewhere a line every 20 s."""
 
-    def __init__(self, first: str, second: str):
-        self.first, self.second = first, second
+    def __init__(self, line: str):
+        self.line = line
         self.terminal = sys.stderr.isatty()
         self.last = time.monotonic()
 
-    def __call__(self, first: int, second: int) -> None:
+    def __call__(self, *values: object) -> None:
         now = time.monotonic()
         if now - self.last < (0.5 if self.terminal else 20.0):
             return
         self.last = now
-        line = f"  {first:,} {self.first}, {second:,} {self.second}"
+        line = f"  {self.line.format(*values)}"
         print(
             f"\r\x1b[K{line}\r" if self.terminal else line,
             end="" if self.terminal else "\n",

@@ -28,8 +28,8 @@ def video_key(path: str) -> str:
 
 
 class Contamination(Step):
-    """Refuses samples of a benchmark's videos, other cuts of them too ("benchmark_video"), and sentences nearly the same
-    as a benchmark's ("benchmark_sentence").
+    """Refuses samples of a benchmark's videos, other cuts of them too ("benchmark_video"), and sentences nearly the
+    same as a benchmark's ("benchmark_sentence").
 
     files: sample files, as `videostr data convert` writes them, or .txt with one video a line. Sentences of fewer than
     `min_words` words say nothing about where they come from ("person opens the door") and are not compared. That 8 are

@@ -31,7 +31,7 @@ def shingles(text: str) -> list[str]:
 class SentenceIndex:
     """add(text, name), then find(text): the name of a sentence whose Jaccard index with `text` is >= threshold.
 
-    scope: sentences are only compared within one. About 0.5 KB a sentence. Raises ValueError for a threshold outside
+    scope: sentences are only compared within one. About 1.2 KB a sentence. Raises ValueError for a threshold outside
     (0, 1].
     """
 
