@@ -82,7 +82,7 @@ class Client:
         except self.httpx.TimeoutException as error:
             sent = not isinstance(error, self.httpx.ConnectTimeout)
             return Problem("timeout", type(error).__name__, paid=None if sent else False, retry=True)
-        except self.httpx.TransportError as error:  # it broke off: the endpoint may have answered
+        except self.httpx.RequestError as error:  # it broke off, or cannot be decoded: the endpoint may have answered
             return Problem("connection", f"{type(error).__name__}: {error}", paid=None, retry=True)
         return read_response(response.status_code, response.headers, response)
 
@@ -100,7 +100,7 @@ def read_response(status: int, headers: Mapping[str, str], response: Any) -> Ans
     try:
         choice = body["choices"][0]
         text = _text(choice["message"])
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
         return Problem("malformed", f"{error!r}: {response.text[:MAX_RAW]}", paid=True, retry=True, usage=usage)
     finish = choice.get("finish_reason")
     if not text.strip():
