@@ -47,9 +47,11 @@ class Answer(Step):
         return None if reason is None else (reason, f"IoU {iou:.3f}" if reason == "low_iou" else "")
 
     def judge(self, sample: Sample) -> tuple[str | None, float]:
-        """(why the sample is refused, or None; its IoU)."""
+        """(why the sample is refused, or None; its IoU). A question without intervals is refused as "no_interval"."""
         if sample.response is None:
             return "no_response", 0.0
+        if not sample.spans:
+            return "no_interval", 0.0
         parsed = self.parse(sample.response)
         if parsed.span is None or not parsed.format_ok:
             return parsed.reason, 0.0
