@@ -1,6 +1,7 @@
 """`videostr data curate` and `annotate`: what is done with samples before a model is trained on them."""
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -159,7 +160,7 @@ def _annotate(args: argparse.Namespace) -> int:
             read_samples(args.samples),
             args.out,
             settings,
-            lambda path: jpeg_frames(path, policy, args.quality),
+            functools.lru_cache(maxsize=16)(lambda path: jpeg_frames(path, policy, args.quality)),
             api_key=os.environ.get(args.api_key_env),
             progress=Progress("{:,} of {:,} samples answered, cost {}"),
         )
