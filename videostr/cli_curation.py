@@ -129,6 +129,7 @@ def _annotate(args: argparse.Namespace) -> int:
     from videostr.video import FramePolicy
     from videostr.video.jpeg import jpeg_frames
 
+    progress = Progress("{:,} of {:,} samples answered{}")
     try:
         policy = FramePolicy(
             fps=args.fps or 1.0,
@@ -162,7 +163,9 @@ def _annotate(args: argparse.Namespace) -> int:
             settings,
             functools.lru_cache(maxsize=16)(lambda path: jpeg_frames(path, policy, args.quality)),
             api_key=os.environ.get(args.api_key_env),
-            progress=Progress("{:,} of {:,} samples answered, cost {}"),
+            progress=lambda answered, total, cost: progress(
+                answered, total, "" if cost is None else f", cost {cost:.2f}"
+            ),
         )
     except (ValueError, OSError, ImportError) as error:
         return fail(error)
