@@ -19,7 +19,6 @@ from videostr.data.readers.base import (
     as_spans,
     each,
     need,
-    pick,
     stem,
 )
 from videostr.data.readers.json_stream import Item
@@ -38,15 +37,15 @@ class _Row(NamedTuple):
 def _reader(name: str, title: str, seen: str, take: Callable[[dict], _Row]) -> Reader:
     def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
         def make(item: Item) -> Iterator[Annotation]:
-            record = need({"row": item.value}, "row", dict)
-            row = take(record)
+            row = take(item.value)
             query = row.facts.get("query") or _text(row.question)
             spans = row.facts.get("spans")
             spans = _spans(row.truth) if spans is None else as_spans(spans)
             key = row.facts.get("id") or f"{stem(source)}:{item.number}"
             meta = {"source": row.facts["source"]} if row.facts.get("source") else {}
-            video = (_video(record),)
-            yield Annotation(str(key), video, query, spans, row.facts.get("duration"), item.line, meta, row.response)
+            yield Annotation(
+                str(key), (_video(item.value),), query, spans, row.facts.get("duration"), item.line, meta, row.response
+            )
 
         return each(records(source), make)
 
@@ -63,8 +62,8 @@ def _trl(record: dict) -> _Row:
 
 
 def _verl(record: dict) -> _Row:
-    facts = record.get("extra_info")
     said = _by_role(need(record, "prompt", list))
+    facts = record.get("extra_info")
     truth = need(record, "reward_model", dict).get("ground_truth")
     return _Row(said.get("user"), truth, facts if isinstance(facts, dict) else {})
 
@@ -104,10 +103,12 @@ def _video(record: dict) -> str:
         raise BadEntry(f"expected one video, got {len(videos)}")
     (video,) = videos
     if isinstance(video, dict):
-        video = pick(video, "video").get("video")
+        video = video.get("video")
     if isinstance(video, list):
         raise BadEntry("the video is a list of frames", "no_video_file")
-    return need({"video": video}, "video", str)
+    if not isinstance(video, str):
+        raise BadEntry(f"videos: expected a path, got {video!r:.60}")
+    return video
 
 
 READERS = (
