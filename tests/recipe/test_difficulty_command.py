@@ -71,14 +71,14 @@ KILLED = """
 import os, signal, sys
 from videostr.cli import main
 from videostr.eval import score
-original, calls = score.score_batch, 0
+original, calls = score._score_batch, 0
 def killed(*args):
     global calls
     calls += 1
     if calls == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*args)
-score.score_batch = killed
+score._score_batch = killed
 main(sys.argv[1:])
 """
 
