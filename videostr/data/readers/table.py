@@ -14,6 +14,7 @@ from videostr.data.readers import (
     tacos,
     time_r1,
     timelens,
+    trainers,
     tvg_r1,
     videomind,
 )
@@ -38,6 +39,7 @@ READERS: dict[str, Reader] = {
         tvg_r1.READER,
         videomind.READER,
         time_r1.READER,
+        *trainers.READERS,
         fields.READER,
     )
 }
