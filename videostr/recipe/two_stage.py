@@ -15,16 +15,15 @@ from videostr.data.difficulty import RolloutScore, select
 from videostr.data.samples import Sample
 from videostr.eval.metrics import best_constant, temporal_metrics
 from videostr.eval.score import held_out_scores, score_samples
+from videostr.fingerprint import digest, fingerprint
 from videostr.grpo import train_grpo
 from videostr.model import Policy, load_policy
 from videostr.recipe.command import RunArguments
 from videostr.recipe.config import TwoStageConfig
-from videostr.recipe.fingerprint import digest, fingerprint
 from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write_set
 from videostr.recipe.progress import Progress
 from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
-from videostr.recipe.versions import software_versions
 from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
@@ -32,6 +31,7 @@ from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
+from videostr.versions import software_versions
 from videostr.video import FramePolicy, VideoError
 from videostr.video.cache import VideoCache
 

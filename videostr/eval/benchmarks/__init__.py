@@ -1,0 +1,24 @@
+"""The benchmarks by name."""
+
+from videostr.eval.benchmarks import grounding
+from videostr.eval.benchmarks.base import Answers, Benchmark, Context, Scored
+
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        grounding.CHARADES_STA,
+        grounding.ACTIVITYNET_CAPTIONS,
+        grounding.TVGBENCH,
+        grounding.TIMELENS_BENCH,
+    )
+}
+
+
+def get_benchmark(name: str) -> Benchmark:
+    """Raises ValueError for a name that is not in `BENCHMARKS`."""
+    if name not in BENCHMARKS:
+        raise ValueError(f"benchmark: expected one of {', '.join(BENCHMARKS)}, got {name!r}")
+    return BENCHMARKS[name]
+
+
+__all__ = ["BENCHMARKS", "Answers", "Benchmark", "Context", "Scored", "get_benchmark"]
