@@ -25,8 +25,10 @@ def score_rows(
         seen = given.get("input")
         context = Context(
             parser,
+            config.asked_with[0],
             size=(seen["height"], seen["width"]) if seen else None,
             family=family,
+            judges=judged is not None,
             judged=(judged or {}).get(sample.id, {}),
         )
         texts = None if error else {name: prefill + answer["text"] for name, answer in told.items()}

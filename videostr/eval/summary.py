@@ -22,6 +22,7 @@ def summarise(config: EvalConfig, rows: Sequence[Row], conversion: Row, identity
         "benchmark": spec.name,
         "title": spec.title,
         "metrics_source": spec.source,
+        "score_name": spec.score_name,
         "headline": [name for name in spec.headline if name in scores],
         "metrics": {name: interval._asdict() for name, interval in scores.items()},
         "readable_metrics": {name: interval.value for name, interval in _intervals(readable, config, 1).items()},
@@ -77,7 +78,7 @@ def to_text(summary: Row) -> str:
     facts = [
         (
             "unreadable",
-            f"{_total(gone)} samples of {counts['unreadable_videos']:,} videos, counted as 0{_causes(gone)}",
+            f"{_total(gone)} samples, {counts['unreadable_videos']:,} videos; counted as 0{_causes(gone)}",
         ),
         ("unread", f"{_total(unread)} of {counts['answers']:,} answers{_causes(unread)}"),
         ("cut off", f"{counts['cut_off']:,} answers at the length limit"),
@@ -90,7 +91,9 @@ def to_text(summary: Row) -> str:
 def settings(summary: Row) -> list[tuple[str, str]]:
     """What the scores depend on, as (name, text)."""
     run, seen = summary["run"], summary["input"]
-    frames = ", ".join(f"{name} {value}" for name, value in run["frames"].items() if _says_much(name, value))
+    frames = ", ".join(
+        f"{name} {value}" for name, value in run["frames"].items() if _says_much(name, value, run["frames"])
+    )
     decoding = ", ".join(f"{name} {value}" for name, value in run["decoding"].items())
     prompt = f"{run['prompt']}, sha256 {run['prompt_sha256']}" + (
         f", begun with {run['prefill']!r}" if run["prefill"] else ""
@@ -113,8 +116,9 @@ _TOKENS = {"video": "video_tokens", "prompt": "prompt_tokens", "answer": "tokens
 _OF_THE_MODEL = ("patch_size", "merge_size", "temporal_patch_size", "image_mean", "image_std")
 
 
-def _says_much(name: str, value: Any) -> bool:
-    return value is not None and name not in _OF_THE_MODEL
+def _says_much(name: str, value: Any, frames: Row) -> bool:
+    overruled = frames["num_frames"] is not None and name in ("fps", "min_frames", "max_frames")
+    return value is not None and name not in _OF_THE_MODEL and not overruled
 
 
 def _range(spread: dict[str, float] | None) -> str:

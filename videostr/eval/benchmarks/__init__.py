@@ -1,6 +1,6 @@
 """The benchmarks by name."""
 
-from videostr.eval.benchmarks import grounding
+from videostr.eval.benchmarks import grounded_qa, grounding, moments, sti_bench, v_star, vsi_bench
 from videostr.eval.benchmarks.base import Answers, Benchmark, Context, Scored
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -8,8 +8,14 @@ BENCHMARKS: dict[str, Benchmark] = {
     for benchmark in (
         grounding.CHARADES_STA,
         grounding.ACTIVITYNET_CAPTIONS,
+        moments.QVHIGHLIGHTS,
+        grounded_qa.NEXTGQA,
+        grounded_qa.REXTIME,
         grounding.TVGBENCH,
         grounding.TIMELENS_BENCH,
+        sti_bench.STI_BENCH,
+        vsi_bench.VSI_BENCH,
+        v_star.V_STAR,
     )
 }
 

@@ -31,12 +31,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Context:
-    """What scoring needs beside the answers. size: (height, width) of the frames that the model saw, None where it saw
-    none; family: of the model; judged: question -> a judge's rating, where one was asked."""
+    """What scoring needs beside the answers. prompt: its name. size: (height, width) of the frames that the model saw,
+    None where it saw none; family: of the model; judges: whether a judge was asked; judged: question -> its rating."""
 
     parser: Parser
+    prompt: str
     size: tuple[int, int] | None = None
     family: str = ""
+    judges: bool = False
     judged: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -47,8 +49,8 @@ class Benchmark:
     that are printed first.
 
     ask(sample, prompt's name) -> question -> its text, put for {query} into the prompt. score(sample, answers, context)
-    -> Scored; answers None: the video could not be read, which scores 0. prompt_of: question -> the prompt that asks
-    it, where that is fixed.
+    -> Scored; answers None: the video could not be read, which scores 0. questions: how many a sample has.
+    judged: those of them that a judge rates. score_name: what `Scored.score` is.
     """
 
     name: str
@@ -63,4 +65,4 @@ class Benchmark:
     aggregate: Aggregate
     questions: int = 1
     judged: tuple[str, ...] = ()
-    grounds: bool = True
+    score_name: str = "IoU"

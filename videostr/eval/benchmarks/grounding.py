@@ -5,6 +5,8 @@
     IoP        mean of |P ∩ G| / |P| (NExT-GQA's), again of the best
     parse_rate share of samples whose answer held an interval
 
+TimeLens-Bench is reported for each of its three subsets, and for all samples together.
+
 Definitions: TVG-R1's released evaluation (VideoMind's eval_auto.py: C); a sample without a prediction scores 0 there
 too ([0, 0]). Time-R1's evaluation, which is TVGBench's, counts IoU > m where the others count IoU >= m (C), leaves out
 videos that are not there, and calls the mean of mIoU and its three R1 "avg": `r1_above@m` and `avg_released` for
@@ -47,6 +49,8 @@ def ask(sample: Sample, prompt: str) -> dict[str, str]:
 def score(sample: Sample, answers: Answers | None, context: Context, released: bool = False) -> Scored:
     parsed = None if answers is None else context.parser(answers[QUESTION])
     cells = interval_cells(sample, parsed)
+    if "subset" in sample.meta:
+        cells |= {f"{name}/{sample.meta['subset']}": cells[name] for name in ("iou", *HEADLINE[:3])}
     if parsed is None:
         return Scored(cells, 0.0)
     if released:
@@ -58,6 +62,10 @@ def score(sample: Sample, answers: Answers | None, context: Context, released: b
 
 def aggregate(means: Means) -> dict[str, np.ndarray]:
     metrics = interval_metrics(means)
+    for name in means:
+        cell, mark, subset = name.partition("/")
+        if mark and cell != "released":
+            metrics[f"{'miou' if cell == 'iou' else cell}/{subset}"] = means[name]
     if "released/iou" in means:
         above = {f"r1_above@{m}": means[f"released/r1@{m}"] for m in ABOVE}
         metrics |= above | {"avg_released": (means["released/iou"] + sum(above.values())) / (1 + len(ABOVE))}
