@@ -1,13 +1,18 @@
-"""`videostr data …`: public sets to samples, and samples to other trainers' formats."""
+"""`videostr data …`: public sets to samples, and samples to other trainers' formats.
+
+What is done with samples in between is in cli_curation.
+"""
 
 import argparse
 import sys
-import time
 from pathlib import Path
+
+from videostr import cli_curation
+from videostr.cli_progress import Progress, fail
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    data = commands.add_parser("data", help="convert public sets to samples, and samples to other trainers' formats")
+    data = commands.add_parser("data", help="convert, curate, annotate, choose and export samples")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     sets = actions.add_parser("sets", help="the sets that can be converted, and where their formats are documented")
@@ -59,6 +64,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     export.add_argument("--out", required=True, metavar="FILE", help=".jsonl; verl and easyr1 also .parquet and .json")
     export.add_argument("--prompt", default="tvg_think", help="name of the prompt (default: tvg_think)")
     export.set_defaults(run=_export)
+    cli_curation.add_commands(actions)
 
 
 def _sets(args: argparse.Namespace) -> int:
@@ -86,10 +92,10 @@ def _convert(args: argparse.Namespace) -> int:
             fields=fields,
             probe=_seconds if args.probe else None,
             as_published=args.as_published,
-            progress=_Progress(),
+            progress=Progress("{:,} entries read, {:,} samples written"),
         )
     except (ValueError, OSError) as error:
-        return _fail(error)
+        return fail(error)
     print(to_text(report))
     if not report["written"]:
         print(f"videostr: no sample was written; {args.out} was not touched", file=sys.stderr)
@@ -102,7 +108,7 @@ def _export(args: argparse.Namespace) -> int:
     try:
         report = export(args.format, args.samples, args.out, prompt=args.prompt)
     except (ValueError, OSError) as error:
-        return _fail(error)
+        return fail(error)
     skipped = "".join(f", {count:,} left out: {reason}" for reason, count in report["skipped"].items())
     print(f"{args.out}: {report['written']:,} of {report['read']:,} samples{skipped}")
     return 0
@@ -121,29 +127,3 @@ def _seconds(path: str) -> float:
 
     index = read_index(path)
     return float(index.seconds(index.end))
-
-
-def _fail(error: Exception) -> int:
-    print(f"videostr: {error}", file=sys.stderr)
-    return 2
-
-
-class _Progress:
-    """How far a conversion is, on stderr: on a terminal twice a second on one line, elsewhere a line every 20 s."""
-
-    def __init__(self):
-        self.terminal = sys.stderr.isatty()
-        self.last = time.monotonic()
-
-    def __call__(self, read: int, written: int) -> None:
-        now = time.monotonic()
-        if now - self.last < (0.5 if self.terminal else 20.0):
-            return
-        self.last = now
-        line = f"  {read:,} entries read, {written:,} samples written"
-        print(
-            f"\r\x1b[K{line}\r" if self.terminal else line,
-            end="" if self.terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -9,7 +9,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,44 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
+def stream_samples(path: str | os.PathLike, after: int = 0) -> Iterator[tuple[int, Sample | SampleError]]:
+    """(line, sample) one by one; a line that is no sample comes with the SampleError that `read_samples` would raise,
+    and reading goes on behind it. Lines up to `after` are passed over. Ids are not compared with each other.
+
+    Raises SampleError for a file that cannot be read.
+    """
+    folder = Path(os.path.abspath(path)).parent
+    try:
+        with open(path, "rb") as file:
+            for number, raw in enumerate(file, start=1):
+                if number <= after:
+                    continue
+                try:
+                    sample = _parse_line(raw, number, folder)
+                except ValueError as e:
+                    sample = SampleError(path, number, str(e))
+                if sample is not None:
+                    yield number, sample
+    except (OSError, ValueError) as e:
+        raise SampleError(path, None, f"cannot be read: {e}") from e
+
+
+def _parse_line(raw: bytes, number: int, folder: Path) -> Sample | None:
+    """None for a blank line. Raises ValueError with what is wrong."""
+    try:
+        text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        if not text:
+            return None
+        record = json.loads(text, parse_constant=_not_a_number, parse_float=_finite, object_pairs_hook=_unique)
+        if "\\u" in text:  # an escaped half of a surrogate pair: no text, and could not be written again
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
+        return _parse_record(record, folder)
+    except json.JSONDecodeError as e:
+        raise ValueError(f"not JSON: {e.msg} at column {e.colno}") from e
+    except RecursionError as e:
+        raise ValueError("not usable JSON: nested too deeply") from e
+
+
 def read_samples(path: str | os.PathLike) -> list[Sample]:
     """Reads and checks a JSON-lines file; blank lines are skipped.
 
@@ -158,28 +196,11 @@ def read_samples(path: str | os.PathLike) -> list[Sample]:
     JSON or not UTF-8, an unknown, missing or mistyped field, NaN or infinity, an interval that is reversed, empty,
     negative or ends more than DURATION_TOLERANCE after the video, and an id used twice.
     """
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as e:
-        raise SampleError(path, None, f"cannot be read: {e}") from e
-    folder = Path(os.path.abspath(path)).parent
     samples: list[Sample] = []
     lines: dict[str, int] = {}
-    for number, raw in enumerate(data.split(b"\n"), start=1):
-        try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            if not text:
-                continue
-            record = json.loads(text, parse_constant=_not_a_number, parse_float=_finite, object_pairs_hook=_unique)
-            if "\\u" in text:  # an escaped half of a surrogate pair: no text, and could not be written again
-                json.dumps(record, ensure_ascii=False).encode("utf-8")
-            sample = _parse_record(record, folder)
-        except json.JSONDecodeError as e:
-            raise SampleError(path, number, f"not JSON: {e.msg} at column {e.colno}") from e
-        except RecursionError as e:
-            raise SampleError(path, number, "not usable JSON: nested too deeply") from e
-        except ValueError as e:
-            raise SampleError(path, number, str(e)) from e
+    for number, sample in stream_samples(path):
+        if isinstance(sample, SampleError):
+            raise sample
         if sample.id in lines:
             raise SampleError(path, number, f"id {sample.id!r:.80} was already used on line {lines[sample.id]}")
         lines[sample.id] = number
