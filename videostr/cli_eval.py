@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from videostr.cli_progress import Progress, fail
+
 EPILOG = """\
 videostr eval list                what can be evaluated, and where each metric is defined
 videostr eval compare A B         paired differences of two evaluations, with intervals and p-values
@@ -60,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("VIDEOSTR_TRACEBACK"):
             raise
-        print(f"videostr: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
     except KeyboardInterrupt:
         print("\nvideostr: interrupted; the same command goes on", file=sys.stderr)
         return 130
@@ -117,7 +118,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         config,
         out,
         say=lambda text: print(text, file=sys.stderr, flush=True) if main else None,
-        on_batch=_Progress() if main else None,
+        on_batch=Progress("{:,} of {:,} samples of this process") if main else None,
     )
     if main:
         from videostr.report.evaluation import write_evaluation_page
@@ -188,22 +189,3 @@ def _json(value: object) -> str:
     import json
 
     return json.dumps(value, indent=2 if isinstance(value, dict) else None)
-
-
-class _Progress:
-    """How many samples are answered, on stderr: twice a second on a terminal, every 20 s elsewhere."""
-
-    def __init__(self):
-        import time
-
-        self.clock, self.terminal = time.monotonic, sys.stderr.isatty()
-        self.started = self.last = self.clock()
-
-    def __call__(self, finished: int, total: int) -> None:
-        now = self.clock()
-        if finished < total and now - self.last < (0.5 if self.terminal else 20.0):
-            return
-        self.last = now
-        line = f"  {finished:,} of {total:,} samples of this process  {now - self.started:.0f} s"
-        end = "\n" if finished >= total or not self.terminal else ""
-        print(f"\r\x1b[K{line}" if self.terminal else line, end=end, file=sys.stderr, flush=True)

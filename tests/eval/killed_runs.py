@@ -38,8 +38,9 @@ def start(job, rank, port):
         return child
     status = 99
     try:
+        told = os.open(f"{job['out']}.{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         for descriptor in (1, 2):
-            os.dup2(os.open(f"{job['out']}.{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+            os.dup2(told, descriptor)
         if job["processes"] > 1:
             os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(job["processes"])}
             os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}

@@ -15,8 +15,10 @@ from videostr.config import save_config, to_dict
 from videostr.data.prompts import render_prompt
 from videostr.data.readers import convert, load_durations
 from videostr.data.samples import Sample, read_samples
+from videostr.eval.benchmarks.choices import said
 from videostr.eval.config import EvalConfig
 from videostr.eval.generate import generate
+from videostr.eval.judge import ToRate, rate
 from videostr.eval.results import AnswerLog, EvalError, Row, check_same_run, read_answers, write_results
 from videostr.eval.scoring import score_rows
 from videostr.eval.summary import summarise
@@ -90,11 +92,27 @@ def _finish(
     missing = [sample.id for sample in samples if sample.id not in answers]
     if missing:
         raise EvalError(f"{out}: {len(missing)} samples were not answered, {missing[0]!r} the first: run it again")
-    rows = score_rows(config, samples, [answers[sample.id] for sample in samples], family)
+    given = [answers[sample.id] for sample in samples]
+    rows = score_rows(config, samples, given, family, _judged(config, out, samples, given))
     summary = summarise(config, rows, conversion, identity, seconds)
     write_results(out, rows, summary)
     save_config(config, out / "config.yaml")
     return summary
+
+
+def _judged(
+    config: EvalConfig, out: Path, samples: Sequence[Sample], given: Sequence[Row]
+) -> dict[str, dict[str, int]] | None:
+    """The judge's ratings; None where the benchmark wants none or nobody is asked."""
+    if config.judge.url is None or not config.spec.judged:
+        return None
+    items = [
+        ToRate(sample.id, name, sample.query, str(sample.meta["answer"]), said(answers["answers"][name]["text"]))
+        for sample, answers in zip(samples, given, strict=True)
+        for name in config.spec.judged
+        if not answers.get("error")
+    ]
+    return rate(items, config.judge, out / "judge.jsonl")
 
 
 def _samples(config: EvalConfig, out: Path) -> tuple[list[Sample], Row]:

@@ -47,6 +47,7 @@ def score_rows(
                     name: answer | {"reason": scored.reasons.get(name), "parsed": scored.parsed.get(name)}
                     for name, answer in told.items()
                 },
+                "judged": dict(context.judged),
                 "score": scored.score,
                 "cells": scored.cells,
             }

@@ -33,10 +33,12 @@ def summarise(config: EvalConfig, rows: Sequence[Row], conversion: Row, identity
             "unreadable_videos": len({row["video"] for row in rows if row["error"]}),
             "answers": len(answers),
             "cut_off": sum(not answer["finished"] for answer in answers),
+            "unrated": sum(value == -1 for row in readable for value in row["judged"].values()),
             "unread": dict(Counter(a["reason"] for a in answers if a["reason"] not in (None, "ok")).most_common()),
             "left_out": conversion["rejected"],
             "notes": conversion["notes"],
         },
+        "judge": {"model": config.judge.model} if config.judge.url and spec.judged else None,
         "run": identity | {"parser": config.read_with, "thinking": config.thinking, "limit": config.limit},
         "input": {
             name: _spread([row["input"][name] for row in readable if row["input"][name] is not None])
@@ -84,6 +86,8 @@ def to_text(summary: Row) -> str:
         ("cut off", f"{counts['cut_off']:,} answers at the length limit"),
         ("left out", f"{_total(counts['left_out'])} entries of the data{_causes(counts['left_out'])}"),
     ]
+    if counts["unrated"]:
+        facts.append(("unrated", f"{counts['unrated']:,} answers whose judge gave no rating; counted as 0"))
     lines += [f"  {name:<11} {text}" for name, text in (*facts, *settings(summary))]
     return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -102,6 +106,7 @@ def settings(summary: Row) -> list[tuple[str, str]]:
         ("model", f"{run['model']}, sha256 {run['model_sha256']}, {run['dtype']}"),
         ("prompt", prompt + (", frame times written" if run["written_times"] else "")),
         ("parser", run["parser"]),
+        *([("judge", summary["judge"]["model"])] if summary["judge"] else []),
         ("decoding", decoding + (f", seed {run['seed']}" if run["seed"] is not None else "")),
         ("sampling", frames),
         ("frames", f"{_range(seen['frames'])} at {_range(seen['fps'])} fps"),

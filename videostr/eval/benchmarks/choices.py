@@ -1,10 +1,10 @@
-"""Reading the option of a multiple-choice answer: ours, in whatever form it is given."""
+"""Reading answers that are no interval: an option in whatever form it is given, a free answer."""
 
 import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from videostr.rewards.parse import ParsedChoice, parse_choice
+from videostr.rewards.parse import ParsedChoice, parse_choice, read_answer
 from videostr.rewards.parse.tags import find_section
 
 _THINKING_END = "</think>"
@@ -31,6 +31,12 @@ def behind_thinking(text: str) -> str:
     if place < 0 and text.lstrip().startswith("<think>"):
         return ""
     return text[place + len(_THINKING_END) :].strip() if place >= 0 else text.strip()
+
+
+def said(text: str) -> str:
+    """A free answer: in <answer> where there is one, else what stands behind the thinking."""
+    content, _ = read_answer(text)
+    return content if content is not None else behind_thinking(text)
 
 
 _TAG = re.compile(r"</?[A-Za-z_]{1,16}>")

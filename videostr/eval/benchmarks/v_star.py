@@ -31,11 +31,10 @@ import torch
 from videostr import ops
 from videostr.data.samples import Sample
 from videostr.eval.benchmarks.base import Answers, Benchmark, Context, Scored
-from videostr.eval.benchmarks.choices import behind_thinking
+from videostr.eval.benchmarks.choices import behind_thinking, said
 from videostr.eval.metrics import best_iou
 from videostr.eval.resampling import Means
 from videostr.rewards.parse import read_json
-from videostr.rewards.parse.answer import read_answer
 from videostr.rewards.parse.boxes import Box, read_tube
 from videostr.rewards.parse.seconds import Span, checked
 from videostr.video import FramePolicy
@@ -115,12 +114,6 @@ def score(sample: Sample, answers: Answers | None, context: Context) -> Scored:
     return Scored(cells, float(np.mean([*parts, right] if context.judges else parts)), reasons, parsed)
 
 
-def said(text: str) -> str:
-    """The free answer: in <answer> where there is one, else what stands behind the thinking."""
-    content, _ = read_answer(text)
-    return content if content is not None else behind_thinking(text)
-
-
 def read_when(text: str, context: Context) -> tuple[Span | None, str]:
     """By the run's parser; where that finds none, the two numbers of a text that has exactly two."""
     parsed = context.parser(text)
@@ -140,10 +133,7 @@ def _two_numbers(text: str) -> Span | None:
 
 def read_where(text: str, sample: Sample, context: Context) -> tuple[dict[float, Box], str]:
     """Second -> box in the video's own pixels, and why there is none."""
-    content, _ = read_answer(text)
-    value, reason = read_json(
-        (content if content is not None else behind_thinking(text)).replace("```json", "```").strip("` \n")
-    )
+    value, reason = read_json(said(text).replace("```json", "```").strip("` \n"))
     if reason != "ok":
         return {}, reason
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value) and _by_second(value):
