@@ -7,6 +7,7 @@ from conftest import ANSWER
 from eval_runs import charades, rows, run
 
 from videostr import cli
+from videostr.data import Sample, write_samples
 
 
 def iou(span, truth):
@@ -112,6 +113,17 @@ def test_a_video_that_has_come_is_answered(layout, grounder, tmp_path, clips):
     second = run("charades_sta", grounder, path, tmp_path / "Charades_v1", out)
     assert first["counts"]["unreadable"] == {"missing": 1} and second["counts"]["unreadable"] == {}
     assert second["counts"]["answers"] == 2
+
+
+def test_own_sample_files(tmp_path, clips, grounder, capsys):
+    write_samples(tmp_path / "mine.jsonl", clips[:2])
+    summary = run("samples", grounder, tmp_path / "mine.jsonl", tmp_path, tmp_path / "run")
+    expected = [iou((1.0, 4.0), clip.spans[0]) for clip in clips[:2]]
+    assert summary["metrics"]["miou"]["value"] == pytest.approx(sum(expected) / 2)
+    question = Sample("q", clips[0].video, "How many?", (), meta={"answer": 3, "answer_kind": "number"})
+    write_samples(tmp_path / "q.jsonl", [question])
+    command = ["eval", "samples", "--model", str(grounder), "--data", str(tmp_path / "q.jsonl")]
+    assert cli.main([*command, "--out", str(tmp_path / "no")]) == 2 and "no interval" in capsys.readouterr().err
 
 
 def test_other_settings_in_the_same_folder_are_refused(done, layout, grounder, capsys):

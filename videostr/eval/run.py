@@ -14,7 +14,7 @@ from accelerate.utils import broadcast_object_list
 from videostr.config import save_config, to_dict
 from videostr.data.prompts import render_prompt
 from videostr.data.readers import convert, load_durations
-from videostr.data.samples import Sample, read_samples
+from videostr.data.samples import Sample, read_samples, write_samples
 from videostr.eval.benchmarks.choices import said
 from videostr.eval.config import EvalConfig
 from videostr.eval.generate import generate
@@ -117,6 +117,13 @@ def _judged(
 
 def _samples(config: EvalConfig, out: Path) -> tuple[list[Sample], Row]:
     """The benchmark's samples as published, those whose video is missing included, and the conversion's report."""
+    if config.benchmark == "samples":  # files of the package's own format
+        samples = [sample for file in config.data for sample in read_samples(file)]
+        write_samples(out / "samples.jsonl", samples)
+        without = next((sample.id for sample in samples if not sample.spans), None)
+        if without is not None:
+            raise EvalError(f"data: sample {without!r} has no interval to find")
+        return samples, {"rejected": {}, "notes": {}}
     report = convert(
         config.benchmark,
         config.data,
@@ -129,7 +136,7 @@ def _samples(config: EvalConfig, out: Path) -> tuple[list[Sample], Row]:
     )
     if not report["written"]:
         raise EvalError(f"data: {', '.join(config.data)} holds no sample; left out: {report['rejected'] or 'nothing'}")
-    return read_samples(out / "samples.jsonl"), {name: report[name] for name in ("read", "rejected", "notes", "videos")}
+    return read_samples(out / "samples.jsonl"), {name: report[name] for name in ("rejected", "notes")}
 
 
 def _policy(config: EvalConfig, accelerator: Accelerator) -> Policy:

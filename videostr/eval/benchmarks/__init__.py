@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         sti_bench.STI_BENCH,
         vsi_bench.VSI_BENCH,
         v_star.V_STAR,
+        grounding.SAMPLES,
     )
 }
 

@@ -1,4 +1,4 @@
-"""One interval for one sentence: Charades-STA, ActivityNet Captions, TVGBench, TimeLens-Bench.
+"""One interval for one sentence: Charades-STA, ActivityNet Captions, TVGBench, TimeLens-Bench, and own sample files.
 
     mIoU       mean over the samples of the IoU with the best of the true intervals
     R1@m       share of samples whose IoU is at least m
@@ -98,6 +98,15 @@ TIMELENS_BENCH = Benchmark(
     "timelens",
     named_policy("qwen_vl_utils", fps=2.0, min_pixels=64 * 28 * 28, total_pixels=14336 * 28 * 28),
     512,
+    **_OURS,
+)
+SAMPLES = Benchmark(
+    "samples",
+    "Own samples",
+    "as Charades-STA",
+    "tvg_r1",
+    named_policy("tvg_r1"),
+    2048,
     **_OURS,
 )
 TVGBENCH = Benchmark(
