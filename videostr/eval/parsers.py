@@ -8,7 +8,9 @@ from videostr.rewards.parse.seconds import PAIR, checked, read_pair
 
 _BRACKETED = re.compile(rf"(?=\[){PAIR}")
 _NUMBERS = re.compile(r"[0-9]+\.?[0-9]*")
-_JOINED = re.compile(r"([0-9]+\.?[0-9]*) (?:to|and) ([0-9]+\.?[0-9]*)")
+# Bounded, and from the first digit of a number on: linear in the text.
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{0,9})?)"
+_JOINED = re.compile(rf"(?<![0-9]){_NUMBER} (?:to|and) {_NUMBER}")
 _MOST = 20_000  # characters looked at where a search cannot be bounded otherwise
 
 
