@@ -1,13 +1,13 @@
 """`videostr data …`: public sets to samples, and samples to other trainers' formats.
 
-What is done with samples in between is in cli_curation.
+What is done with samples in between is in cli_curation and cli_difficulty.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from videostr import cli_curation
+from videostr import cli_curation, cli_difficulty
 from videostr.cli_progress import Progress, fail
 
 
@@ -26,7 +26,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "a kill, run the same command again. See docs/data.md.",
     )
     convert.add_argument("name", metavar="NAME", help="the set; `videostr data sets` lists them")
-    convert.add_argument("sources", metavar="SOURCE", nargs="+", help="file, folder, or hf://NAME[@SPLIT]")
+    convert.add_argument("sources", metavar="SOURCE", nargs="+", help="file, folder, or hf://NAME[#CONFIG][@SPLIT]")
     convert.add_argument("--out", required=True, metavar="FILE.jsonl")
     convert.add_argument(
         "--videos", action="append", default=[], metavar="DIR", help="where the videos are, at any depth (repeatable)"
@@ -65,6 +65,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     export.add_argument("--prompt", default="tvg_think", help="name of the prompt (default: tvg_think)")
     export.set_defaults(run=_export)
     cli_curation.add_commands(actions)
+    cli_difficulty.add_command(actions)
 
 
 def _sets(args: argparse.Namespace) -> int:

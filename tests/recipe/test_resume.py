@@ -12,7 +12,7 @@ KILLS = [
     ("videostr.data.world.encode_scene", 3, "kill"),
     ("videostr.model.tiny.train_tokenizer", 1, "kill after"),
     ("videostr.training.loop.TrainLoop.log", 2, "kill after"),  # of the warm-up
-    ("videostr.eval.score.score_batch", 2, "kill"),
+    ("videostr.eval.score._score_batch", 2, "kill"),
     ("videostr.training.metrics.MetricsLog.append", 2, "cut row"),  # of SFT, before any checkpoint
     ("videostr.training.metrics.MetricsLog.append", 4, "kill after"),
     ("accelerate.Accelerator.save_state", 2, "kill after"),  # complete, but not renamed
@@ -21,12 +21,12 @@ KILLS = [
     ("os.rename", 1, "kill"),
     ("os.replace", 1, "kill"),
     ("videostr.recipe.stages.Stages._write", 1, "kill"),  # the model is there, the stage not marked as done
-    ("videostr.eval.score.score_batch", 4, "kill after"),
+    ("videostr.eval.score._score_batch", 4, "kill after"),
     ("videostr.training.metrics.MetricsLog.append", 1, "kill after"),  # of GRPO
     ("videostr.training.loop.TrainLoop.update", 5, "kill after"),
     ("videostr.training.loop.TrainLoop.save", 1, "kill"),
     ("shutil.rmtree", 5, "kill"),  # the last checkpoint is there, the oldest is to be deleted
-    ("videostr.eval.score.score_batch", 1, "kill after"),
+    ("videostr.eval.score._score_batch", 1, "kill after"),
     ("videostr.recipe.two_stage.write_report", 1, "kill"),
 ]
 

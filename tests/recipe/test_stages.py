@@ -57,7 +57,7 @@ def test_redone_equals_a_fresh_run(recipe, copy, tmp_path):
 
 def test_batches_scored_with_other_settings_are_not_continued(recipe, finished, tmp_path):
     out = tmp_path / "out"
-    kill = {"at": "videostr.eval.score.score_batch", "call": 2, "do": "kill"}
+    kill = {"at": "videostr.eval.score._score_batch", "call": 2, "do": "kill"}
     assert recipe(out, "--set", "eval.max_new_tokens=3", sabotage=kill).status == -9
     assert [path.name for path in (out / "eval").iterdir()] == ["base.jsonl.part0of1"]
     redone(recipe(out, "--set", "skip=[sft,rl]"))
@@ -67,7 +67,7 @@ def test_batches_scored_with_other_settings_are_not_continued(recipe, finished, 
 def test_scores_are_kept_by_model(recipe, copy):
     scores = {path: path.read_bytes() for path in (copy / "difficulty").glob("*/*")}
     assert sorted(path.name for path in scores) == ["0of1.jsonl", "about.json"]
-    kill = {"at": "videostr.eval.score.score_batch", "call": 1, "do": "kill"}
+    kill = {"at": "videostr.eval.score._score_batch", "call": 1, "do": "kill"}
     settings = ["difficulty.count=3", "grpo.sampling.top_p=0.9"]
     result = recipe(copy, "--set", *settings, "skip=[rl]", sabotage=kill)  # nothing is scored
     assert redone(result) == ["difficulty", "rl_eval"]

@@ -151,6 +151,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
+def iter_samples(path: str | os.PathLike) -> Iterator[tuple[int, Sample]]:
+    """(line, sample), one after the other, for files that need not fit in memory. Raises SampleError as `read_samples`,
+    but for ids that are used twice and a file without samples."""
+    for number, sample in stream_samples(path):
+        if isinstance(sample, SampleError):
+            raise sample
+        yield number, sample
+
+
 def stream_samples(path: str | os.PathLike, after: int = 0) -> Iterator[tuple[int, Sample | SampleError]]:
     """(line, sample) one by one; a line that is no sample comes with the SampleError that `read_samples` would raise,
     and reading goes on behind it. Lines up to `after` are passed over. Ids are not compared with each other.
@@ -198,9 +207,7 @@ def read_samples(path: str | os.PathLike) -> list[Sample]:
     """
     samples: list[Sample] = []
     lines: dict[str, int] = {}
-    for number, sample in stream_samples(path):
-        if isinstance(sample, SampleError):
-            raise sample
+    for number, sample in iter_samples(path):
         if sample.id in lines:
             raise SampleError(path, number, f"id {sample.id!r:.80} was already used on line {lines[sample.id]}")
         lines[sample.id] = number

@@ -24,7 +24,7 @@ from videostr.rollout import SamplingParams
 from videostr.training.metrics import read_rows
 from videostr.training.prompter import Prompter
 
-KEPT = ("answer", "text", "pred", "reason", "iou", "reward")  # of a row of `score_batch`; the rest is the sample's
+KEPT = ("answer", "text", "pred", "reason", "iou", "reward")  # of a row of `score_samples`; the rest is the sample's
 
 
 def store_name(model: str, prompt: object, sampling: object) -> str:
@@ -109,7 +109,7 @@ class RolloutStore:
             _cut_last_line(file)
             for done, batch in enumerate(batches, start=1):
                 rows: dict[str, list[dict]] = {}
-                for row in scoring.score_batch(prompter, batch, reward, answers, params, seed, accelerator):
+                for row in scoring._score_batch(prompter, batch, reward, answers, params, seed, accelerator):
                     rows.setdefault(row["id"], []).append({name: row[name] for name in KEPT})
                 lines = [{"key": keys[name], "id": name, "rows": of_sample} for name, of_sample in rows.items()]
                 # One write: a kill leaves the whole batch or none of it. Its numbers depend, in the last digits, on all

@@ -58,7 +58,7 @@ def score_samples(
     with part_path.open("a") as part:
         for position, index in enumerate(mine):
             if index not in finished:
-                rows = score_batch(prompter, batches[index], reward, answers, params, seed, accelerator)
+                rows = _score_batch(prompter, batches[index], reward, answers, params, seed, accelerator)
                 part.write(json.dumps({"batch": index, "ids": same[index], "rows": rows}) + "\n")
                 part.flush()
             if on_batch is not None:
@@ -90,7 +90,7 @@ def held_out_scores(
     """
     params = SamplingParams(greedy=True, max_new_tokens=max_new_tokens)
     mine = _batches(samples, batch_size)[accelerator.process_index :: accelerator.num_processes]
-    rows = [row for batch in mine for row in score_batch(prompter, batch, reward, 1, params, seed, accelerator)]
+    rows = [row for batch in mine for row in _score_batch(prompter, batch, reward, 1, params, seed, accelerator)]
     rows = gather_object(rows)
     if not rows:
         return {}
@@ -102,7 +102,7 @@ def _batches(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
     return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
-def score_batch(
+def _score_batch(
     prompter: Prompter,
     samples: Sequence[Sample],
     reward: Reward,
@@ -111,7 +111,6 @@ def score_batch(
     seed: int,
     accelerator: Accelerator,
 ) -> list[dict]:
-    """A row an answer, as `score_samples` says, of the samples whose video can be read."""
     kept, prompts = prompter.readable(samples)
     if not kept:
         return []

@@ -137,7 +137,8 @@ def test_many_failures_in_a_row_end_the_run(tmp_path):
 
 def test_limits_of_samples_and_money(tmp_path):
     with Endpoint() as endpoint:
-        report = run(tmp_path, endpoint, limit=2)
+        # At a pace at which some of the workers still wait when the others find nothing more to do.
+        report = run(tmp_path, endpoint, limit=2, requests_per_minute=300, concurrency=4)
         assert (report["answered"], report["left"], report["stopped"]) == (2, 4, "limit of 2 samples")
         prices = Prices(1000.0, 0.0)  # an answer costs 1
         report = run(tmp_path, endpoint, prices=prices, max_cost=4.0, concurrency=1)

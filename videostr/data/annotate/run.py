@@ -154,7 +154,8 @@ class _Run:
         self.unreadable: dict[str, str] = {}  # video -> reason
         self.without_frames: set[str] = set()  # sample ids
         self.failures_in_a_row = 0
-        self.stopped: str | None = None
+        self.stopped: str | None = None  # why the run ends early
+        self.halted = False  # nothing more is sent, retries neither
         self.fatal: str | None = None
         self.started_at = time.monotonic()
 
@@ -176,7 +177,7 @@ class _Run:
                     raise
 
     def stop(self, why: str) -> None:
-        self.stopped = self.stopped or why
+        self.stopped, self.halted = self.stopped or why, True
 
     def annotated(self) -> Iterator[Sample]:
         for sample in self.samples:
@@ -223,10 +224,11 @@ class _Run:
             if key in journal.in_doubt and settings.in_doubt == "leave":
                 continue
             if settings.limit is not None and asked >= settings.limit:
-                self.stop(f"limit of {settings.limit} samples")
+                self.stopped = self.stopped or f"limit of {settings.limit} samples"
+                return
             if self._cost_reached():
                 self.stop(f"max_cost of {settings.max_cost} reached")
-            if self.stopped:
+            if self.halted:
                 return
             asked += 1
             yield sample
@@ -254,8 +256,8 @@ class _Run:
     async def _ask(self, client: Client, sample: Sample, body: dict[str, Any]) -> None:
         key = self.keys[sample.id]
         for attempt in range(self.settings.retries + 1):
-            reserved = await self.limits.wait(lambda: self.stopped is not None)
-            if self.stopped:
+            reserved = await self.limits.wait(lambda: self.halted)
+            if self.halted:
                 return
             about = {"key": key, "id": sample.id, "attempt": attempt, "time": round(time.time(), 3)}
             self.journal.add("start", **about)
@@ -280,7 +282,7 @@ class _Run:
                 await self._back_off(attempt, result)
         self.journal.add("failed", key=key, id=sample.id, reason=result.reason)
         self.failures_in_a_row += 1
-        if self.failures_in_a_row >= self.settings.give_up_after and not self.stopped:
+        if self.failures_in_a_row >= self.settings.give_up_after and not self.halted:
             self.fatal = f"{self.failures_in_a_row} samples in a row failed, last with {result.reason}: "
             self.fatal += result.detail[:300]
             self.stop("failures")
@@ -295,7 +297,7 @@ class _Run:
         elif problem.reason in ("http_429", "http_503"):
             self.limits.pause(wait)
         deadline = time.monotonic() + wait
-        while not self.stopped and (left := deadline - time.monotonic()) > 0:
+        while not self.halted and (left := deadline - time.monotonic()) > 0:
             await asyncio.sleep(min(left, 0.5))
 
     def _say(self) -> None:

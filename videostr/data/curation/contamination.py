@@ -12,7 +12,7 @@ from videostr.data.curation.similar import SentenceIndex
 from videostr.data.curation.step import Step
 from videostr.data.curation.text import words
 from videostr.data.readers.videos import bare
-from videostr.data.samples import Sample, SampleError, stream_samples
+from videostr.data.samples import Sample, SampleError, iter_samples
 
 _RANGE = re.compile(r"_(?:\d+(?:\.\d+)?_\d+(?:\.\d+)?|(?:\d\d:){2}\d\d[:.]\d+_(?:\d\d:){2}\d\d[:.]\d+)$")
 _YOUTUBE = re.compile(r"(?:v_|video-)(?=[\w-]{11}$)")
@@ -84,7 +84,5 @@ def _entries(file: str) -> Iterator[tuple[str, str | None]]:
             raise SampleError(file, None, f"cannot be read: {error}") from error
         yield from ((line.strip(), None) for line in lines if line.strip())
         return
-    for _, sample in stream_samples(file):
-        if isinstance(sample, SampleError):
-            raise sample
+    for _, sample in iter_samples(file):
         yield sample.video, sample.query

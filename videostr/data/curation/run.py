@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from videostr import atomic
 from videostr.data.curation.step import Step
-from videostr.data.samples import Sample, SampleError, encode_sample, stream_samples
+from videostr.data.samples import Sample, SampleError, encode_sample, iter_samples, stream_samples
 
 EVERY = 5000  # entries between two marks that a killed run continues from
 
@@ -172,7 +172,7 @@ class _Run:
         if not valid:
             return
         self.at, self.read = tuple(mark["at"]), mark["read"]
-        for _, sample in stream_samples(self.partial["kept"]):
+        for _, sample in iter_samples(self.partial["kept"]):
             self.kept += 1
             self.ids.add(_digest(sample.id))
             for step in self.steps:

@@ -50,7 +50,7 @@ def convert(
 
     Args:
         name: of the reader (`table.READERS`).
-        sources: files, folders that hold the set's files, or `hf://NAME[@SPLIT]`.
+        sources: files, folders that hold the set's files, or `hf://NAME[#CONFIG][@SPLIT]`.
         out: the JSON-lines file. Beside it are written (see `side_files`) the report, every rejected entry with file,
             line and reason, and the missing videos. `out` itself comes last and whole: a killed run leaves the old one.
         videos: folders that hold the video files at any depth; default: the folders of the sources.

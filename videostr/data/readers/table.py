@@ -15,6 +15,7 @@ from videostr.data.readers import (
     tacos,
     time_r1,
     timelens,
+    trainers,
     tvg_r1,
     v_star,
     videomind,
@@ -44,6 +45,7 @@ READERS: dict[str, Reader] = {
         sti_bench.READER,
         vsi_bench.READER,
         v_star.READER,
+        *trainers.READERS,
         fields.READER,
     )
 }
