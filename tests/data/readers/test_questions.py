@@ -5,6 +5,8 @@ import json
 import pyarrow
 import pyarrow.parquet
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from videostr.data import Sample, read_samples, write_samples
 from videostr.data.readers import convert
@@ -177,3 +179,20 @@ def test_a_question_needs_no_interval_and_a_sentence_does(tmp_path):
     assert read_samples(tmp_path / "a.jsonl")[0].spans == ()
     with pytest.raises(SampleError, match="spans: expected a list"):
         write_samples(tmp_path / "b.jsonl", [Sample("q", "v.mp4", "A man.", (), meta={"answer": 3})])
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), case=st.sampled_from([("sti_bench", STI), ("vsi_bench", VSI), ("v_star", STAR)]))
+def test_any_json_is_a_question_or_a_counted_reason(tmp_path, data, case):
+    name, good = case
+    record = good | data.draw(st.dictionaries(st.sampled_from(sorted(good)), HOSTILE, max_size=3))
+    videos = ["scene0011_00.mp4", "scannet/scene0000_00.mp4", "v1.mp4"]
+    samples, report = convert_all(tmp_path, name, [record], "records.json", videos)
+    assert report["read"] == report["written"] + sum(report["rejected"].values()) and len(samples) == report["written"]

@@ -9,7 +9,7 @@ inference_demo.py, data/README.md). The other questions and the boxes, by second
 from collections.abc import Iterator
 from typing import Any
 
-from videostr.data.readers.base import Annotation, BadEntry, Reader, ReadOptions, Skip, each, need, pick, stem
+from videostr.data.readers.base import Annotation, BadEntry, Reader, ReadOptions, Skip, each, need, number, pick, stem
 from videostr.data.readers.json_stream import Item
 from videostr.data.readers.sources import records
 from videostr.data.samples import finite_number
@@ -18,7 +18,7 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_boxes(value: Any) -> list[dict[str, Any]]:
-    """[{"time": the timestamp's text, "box": [x0, y0, x1, y1]}] of either form. Raises BadEntry."""
+    """[{"time": its second as text, "box": [x0, y0, x1, y1]}] of either form. Raises BadEntry."""
     if not isinstance(value, list) or not value:
         raise BadEntry(f"bboxes: expected a list of boxes, got {value!r:.60}")
     boxes = []
@@ -34,7 +34,7 @@ def read_boxes(value: Any) -> list[dict[str, Any]]:
             sides = [finite_number(box.get(side)) for side in SIDES] if isinstance(box, dict) else [None]
             if None in sides or sides[2] <= sides[0] or sides[3] <= sides[1]:
                 raise BadEntry(f"bboxes: no box: {box!r:.80}")
-            boxes.append({"time": str(time), "box": sides})
+            boxes.append({"time": f"{number(str(time), 'timestamp'):g}", "box": [box[side] for side in SIDES]})
     return boxes
 
 
