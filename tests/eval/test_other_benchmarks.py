@@ -1,10 +1,11 @@
 """QVHighlights, STI-Bench, VSI-Bench and V-STaR, laid out as they are published, through their real loaders."""
 
+import json
 import math
 
 import pytest
 import torch
-from eval_runs import qvhighlights, rows, run, sti_bench, teach, v_star, vsi_bench
+from eval_runs import copy_clip, qvhighlights, rows, run, sti_bench, teach, v_star, vsi_bench
 
 from videostr.rollout import Completion
 
@@ -35,6 +36,24 @@ def test_qvhighlights(tmp_path, clips, grounder):
     assert got["map"] == pytest.approx(sum(every) / 6) and got["map_released"] == got["map"]
     assert summary["counts"]["left_out"] == {"no_label": 1, "malformed": 1}
     assert results[0]["meta"]["qid"] == 9000 and results[0]["video"].endswith("abcDEF-_000_60.0_210.0.mp4")
+
+
+def test_tvgbench_shows_the_segment_alone(tmp_path, clips, grounder):
+    """The first record is a segment [1, 5] of a longer video: its times, and the model's, count from there."""
+    copy_clip(clips[0], tmp_path / "videos" / "long.mp4")
+    about = {"path": "videos/long.mp4", "question": "what happens?", "question_type": "x", "source": "s"}
+    records = [
+        about | {"answer": "0.5-2.0", "start": 1.0, "end": 5.0, "duration": 4.0},
+        about | {"answer": "1.0-4.0", "start": None, "end": None, "duration": clips[0].duration},
+    ]
+    path = tmp_path / "tvgbench.json"
+    path.write_text(json.dumps(records))
+    summary = run("tvgbench", grounder, path, tmp_path / "videos", tmp_path / "out")
+    first, second = rows(tmp_path / "out" / "results.jsonl")
+    assert first["spans"] == [[1.5, 3.0]] and first["answers"]["interval"]["parsed"] == [2.0, 5.0]  # it says [1, 4]
+    assert first["cells"]["iou"] == pytest.approx(1.0 / 3.5) and second["cells"]["iou"] == 1
+    assert first["input"]["seconds"] == pytest.approx(4.0, abs=0.3) < second["input"]["seconds"]
+    assert summary["metrics"]["r1_above@0.7"]["value"] == 0.5
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,13 @@ import numpy as np
 from accelerate import Accelerator
 
 from videostr.data.samples import Sample
+from videostr.eval.clips import clip_of, load_clip
 from videostr.eval.results import AnswerLog, Row
 from videostr.model import Prompt
 from videostr.rollout import SamplingParams, sample_groups
 from videostr.training.order import group_seed
 from videostr.training.prompter import Prompter
-from videostr.video import VideoError, VideoInputs, load_video
+from videostr.video import VideoError, VideoInputs
 
 AHEAD = 2  # batches whose videos are read while one is sampled
 Pending = list[tuple[Sample, "Future[VideoInputs]"]]
@@ -68,11 +69,12 @@ def _read_ahead(batches: Sequence[Sequence[Sample]], prompter: Prompter, workers
             for batch in batches:
                 if not batch:
                     continue
-                known = {sample.video: future for pending in (last, *queue) for sample, future in pending}
-                for sample in batch:
-                    if sample.video not in known:
-                        known[sample.video] = pool.submit(load_video, sample.video, prompter.frames)
-                queue.append([(sample, known[sample.video]) for sample in batch])
+                shown = [(sample.video, clip_of(sample)) for sample in batch]
+                known = {(s.video, clip_of(s)): future for pending in (last, *queue) for s, future in pending}
+                for video, clip in shown:
+                    if (video, clip) not in known:
+                        known[video, clip] = pool.submit(load_clip, video, prompter.frames, clip)
+                queue.append([(sample, known[key]) for sample, key in zip(batch, shown, strict=True)])
                 if len(queue) > AHEAD:
                     last = queue.popleft()
                     yield last

@@ -10,7 +10,8 @@ TimeLens-Bench is reported for each of its three subsets, and for all samples to
 Definitions: TVG-R1's released evaluation (VideoMind's eval_auto.py: C); a sample without a prediction scores 0 there
 too ([0, 0]). Time-R1's evaluation, which is TVGBench's, counts IoU > m where the others count IoU >= m (C), leaves out
 videos that are not there, and calls the mean of mIoU and its three R1 "avg": `r1_above@m` and `avg_released` for
-TVGBench are those, over the samples whose video was read.
+TVGBench are those, over the samples whose video was read. Some of its records are segments of longer videos: the model
+is shown the segment alone, as that code does, and its answer counts from the segment's start.
 """
 
 from functools import partial
@@ -19,6 +20,7 @@ import numpy as np
 
 from videostr.data.samples import Sample
 from videostr.eval.benchmarks.base import Answers, Benchmark, Context, Scored
+from videostr.eval.clips import clip_of
 from videostr.eval.metrics import THRESHOLDS, best_iop, best_iou
 from videostr.eval.resampling import Means
 from videostr.rewards.parse import ParsedInterval
@@ -48,6 +50,9 @@ def ask(sample: Sample, prompt: str) -> dict[str, str]:
 
 def score(sample: Sample, answers: Answers | None, context: Context, released: bool = False) -> Scored:
     parsed = None if answers is None else context.parser(answers[QUESTION])
+    clip = clip_of(sample)
+    if clip is not None and parsed is not None and parsed.span is not None:  # the model counts from the clip's start
+        parsed = parsed._replace(span=(parsed.span[0] + clip[0], parsed.span[1] + clip[0]))
     cells = interval_cells(sample, parsed)
     if "subset" in sample.meta:
         cells |= {f"{name}/{sample.meta['subset']}": cells[name] for name in ("iou", *HEADLINE[:3])}
