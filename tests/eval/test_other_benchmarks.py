@@ -48,7 +48,7 @@ def test_tvgbench_shows_the_segment_alone(tmp_path, clips, grounder):
     ]
     path = tmp_path / "tvgbench.json"
     path.write_text(json.dumps(records))
-    summary = run("tvgbench", grounder, path, tmp_path / "videos", tmp_path / "out")
+    summary = run("tvgbench", grounder, path, tmp_path / "videos", tmp_path / "out", "--parser", "any")
     first, second = rows(tmp_path / "out" / "results.jsonl")
     assert first["spans"] == [[1.5, 3.0]] and first["answers"]["interval"]["parsed"] == [2.0, 5.0]  # it says [1, 4]
     assert first["cells"]["iou"] == pytest.approx(1.0 / 3.5) and second["cells"]["iou"] == 1
