@@ -58,10 +58,17 @@ def test_every_prompt_has_its_places():
         (("--prompt", "time_r1_no_think", "--no-thinking"), ("time_r1_no_think", "")),
         (("--prompt", "time_r1_no_think", "--thinking"), ("time_r1", "")),
         (("--prompt", "question", "--thinking"), ("question_think", "")),
+        (("--prompt", "timelens", "--no-thinking"), ("timelens", "")),
+        (("--prompt", "tvg_r1_qa", "--thinking"), ("tvg_r1_qa", "")),
     ],
 )
 def test_thinking_on_and_off(arguments, asked):
     assert settings(*arguments).asked_with == asked
+
+
+def test_thinking_that_no_prompt_asks_for(capsys):
+    assert cli.main(["eval", "charades_sta", "--model", "m", "--data", "d", "--prompt", "timelens", "--thinking"]) == 2
+    assert "thinking: prompt 'timelens' asks for none" in capsys.readouterr().err
 
 
 def test_the_parser_goes_with_the_prompt():

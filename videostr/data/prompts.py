@@ -101,6 +101,8 @@ NO_THINKING = {
     "question_think": "question",
 }
 """Prompts that ask for thinking and have a twin that does not."""
+THINKING = frozenset({"tvg_r1", "tvg_r1_train", "tvg_r1_qa", *NO_THINKING})
+"""Prompts that ask for thinking."""
 
 
 def render_prompt(name: str, query: str, times: Sequence[float] | None = None) -> list[dict]:

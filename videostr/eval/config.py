@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from videostr.data.prompts import NO_THINKING, PROMPTS
+from videostr.data.prompts import NO_THINKING, PROMPTS, THINKING
 from videostr.data.readers.base import Segments
 from videostr.eval.benchmarks import Benchmark, get_benchmark
 from videostr.eval.judge import JudgeConfig
@@ -22,7 +22,8 @@ class EvalConfig:
     `videostr data convert` takes them.
 
     prompt: of `videostr.data.prompts.PROMPTS`. thinking: null leaves it to the prompt; true and false take its twin
-    that asks for thinking or does not, false begins the answer with an empty thinking where it has no twin.
+    that asks for thinking or does not; where a prompt that asks for thinking has none, false begins the answer with an
+    empty thinking.
     written_times: write each frame pair's time before it. parser: of `PARSERS`, null: the prompt's own. frames: which
     frames and how large; patch sizes, mean and std are the model's. decoding: how answers are drawn. limit: the first
     so many samples. judge: a model that rates free answers, for V-STaR.
@@ -56,8 +57,8 @@ class EvalConfig:
             raise ValueError(f"prompt must be one of {', '.join(PROMPTS)}, got {self.prompt!r}")
         if self.parser is not None and self.parser not in PARSERS:
             raise ValueError(f"parser must be one of {', '.join(PARSERS)}, got {self.parser!r}")
-        if self.thinking and self.prompt in NO_THINKING.values() and self.prompt not in _THINKING:
-            raise ValueError(f"thinking: prompt {self.prompt!r} has no twin that asks for it")
+        if self.thinking and self.prompt not in THINKING and self.prompt not in _THINKING:
+            raise ValueError(f"thinking: prompt {self.prompt!r} asks for none and has no twin that does")
         if not self.data:
             raise ValueError("data: expected at least one file or folder, got none")
         for name in ("batch_size", "workers", "resamples"):
@@ -79,7 +80,7 @@ class EvalConfig:
             return _THINKING.get(self.prompt, self.prompt), ""
         if self.prompt in NO_THINKING:
             return NO_THINKING[self.prompt], ""
-        return self.prompt, "" if self.prompt in NO_THINKING.values() else EMPTY_THINKING
+        return self.prompt, EMPTY_THINKING if self.prompt in THINKING else ""
 
     @property
     def read_with(self) -> str:
