@@ -4,7 +4,10 @@ Words that are somebody else's are kept to the letter, or a comparison with thei
 docs/papers.md: C read in the authors' repository, S second-hand, O ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from videostr.graph import Coordinates, graph_prompt, read_graph
 
 _TVG_R1 = (
     "You FIRST think about the reasoning process in the mind and finally determine the precise time period related to "
@@ -45,7 +48,8 @@ _TIMELENS_TIMES = (
     "(in seconds). "
 )
 
-# {video} is where the video stands, {query} the sentence or question.
+# {video} is where the video stands, {query} the sentence or question. {graph} and {answer} are made of the sample's
+# meta: how to write its relation graph, and what form its answer has.
 PROMPTS = {
     # The sentence alone, for a model trained on nothing else. It stands before the video, so that every frame can be
     # read in the light of the sentence.
@@ -86,6 +90,18 @@ PROMPTS = {
         "{video}{query}\nFirst reason step by step inside <think> </think>, then give only the final answer inside "
         "<answer> </answer>."
     ),
+    # Video-STR's own words are not public (O). With a relation graph whose edges follow from the nodes, with written
+    # edges, and without a graph.
+    "video_str": "{video}{query}\n{graph}\nReason inside <think> </think>, graph included. {answer}",
+    "video_str_edges": "{video}{query}\n{graph_edges}\nReason inside <think> </think>, graph included. {answer}",
+    "video_answer": "{video}{query}\nReason inside <think> </think>. {answer}",
+}
+
+_ANSWERS = {
+    "choice": "the letter of the right option",
+    "number": "a number",
+    "box": "a box [x1, y1, x2, y2]",
+    "tube": '{"seconds": [x1, y1, x2, y2], …}',
 }
 SYSTEM = {
     "tvg_r1": "You are a helpful assistant.",
@@ -101,26 +117,54 @@ NO_THINKING = {
     "question_think": "question",
 }
 """Prompts that ask for thinking and have a twin that does not."""
-THINKING = frozenset({"tvg_r1", "tvg_r1_train", "tvg_r1_qa", *NO_THINKING})
+_VIDEO_STR = ("video_str", "video_str_edges", "video_answer")
+THINKING = frozenset({"tvg_r1", "tvg_r1_train", "tvg_r1_qa", *_VIDEO_STR, *NO_THINKING})
 """Prompts that ask for thinking."""
 
 
-def render_prompt(name: str, query: str, times: Sequence[float] | None = None) -> list[dict]:
+def render_prompt(
+    name: str, query: str, times: Sequence[float] | None = None, meta: Mapping[str, Any] | None = None
+) -> list[dict]:
     """Chat messages that ask prompt `name` about `query`, with a placeholder for the video; the last is the user's.
 
     times: seconds at which the parts of a video begin that was split into that many; each is written before its part
         (TimeLens found written times worth more than position embeddings alone). None: the video is whole.
-    Raises ValueError for a name that is not in `PROMPTS`.
+    meta: the sample's: answer_kind and unit for a prompt with {answer}; graph and coordinates for one with {graph}.
+    Raises ValueError for a name that is not in `PROMPTS`, and for meta that the prompt needs and lacks.
     """
     if name not in PROMPTS:
         raise ValueError(f"prompt must be one of {', '.join(PROMPTS)}, got {name!r}")
     video = [{"type": "video"}]
     if times is not None:
         video = [part for time in times for part in (_text(written_time(time)), {"type": "video"})]
-    before, after = PROMPTS[name].split("{video}")
+    before, after = (_fill(part, name, meta or {}) for part in PROMPTS[name].split("{video}"))
     content = [_text(before.replace("{query}", query)), *video, _text(after.replace("{query}", query))]
     user = {"role": "user", "content": [part for part in content if part.get("text") != ""]}
     return [{"role": "system", "content": SYSTEM[name]}, user] if name in SYSTEM else [user]
+
+
+def _fill(text: str, name: str, meta: Mapping[str, Any]) -> str:
+    """The template with everything but the query."""
+    for place, edges in (("{graph}", False), ("{graph_edges}", True)):
+        if place in text:
+            frames = read_graph(_needed(meta, "graph", name)).frames
+            names = list(dict.fromkeys(node.name for frame in frames for node in frame.nodes))
+            times = [frame.time for frame in frames if frame.time is not None]
+            coordinates = Coordinates.from_json(_needed(meta, "coordinates", name))
+            text = text.replace(place, graph_prompt(coordinates, times, names, edges=edges))
+    if "{answer}" in text:
+        kind = _needed(meta, "answer_kind", name)
+        if kind not in _ANSWERS:
+            raise ValueError(f"answer_kind: expected one of {', '.join(_ANSWERS)}, got {kind!r}")
+        unit = f" in {meta['unit']}" if kind == "number" and meta.get("unit") else ""
+        text = text.replace("{answer}", f"Then give {_ANSWERS[kind]}{unit} as <answer> </answer>.")
+    return text
+
+
+def _needed(meta: Mapping[str, Any], field: str, name: str) -> Any:
+    if meta.get(field) is None:
+        raise ValueError(f"prompt {name!r} needs {field!r} in the sample's meta")
+    return meta[field]
 
 
 def written_time(seconds: float) -> str:

@@ -104,7 +104,7 @@ def _answer(
             continue
         row = {"id": sample.id, "input": _input(video, prompter), "answers": {}}
         rows.append(row)
-        asked += [(row, name, prompter.ask(text, video)) for name, text in ask(sample).items()]
+        asked += [(row, name, prompter.ask(text, video, sample.meta)) for name, text in ask(sample).items()]
     for start in range(0, len(asked), batch_size):
         part = asked[start : start + batch_size]
         seeds = [group_seed(seed, 0, f"{row['id']}/{name}") for row, name, _ in part]

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from videostr.config import save_config, to_dict
-from videostr.data.prompts import render_prompt
+from videostr.data.prompts import PROMPTS, SYSTEM
 from videostr.data.readers import convert, load_durations
 from videostr.data.samples import Sample, read_samples, write_samples
 from videostr.eval.benchmarks.choices import said
@@ -167,8 +167,8 @@ def _identity(config: EvalConfig, policy: Policy, samples: Sequence[Sample], mod
 
 
 def prompt_hash(name: str, prefill: str = "") -> str:
-    """16 hexadecimal digits of a prompt's messages, {query} in the place of the sentence."""
-    told = json.dumps([render_prompt(name, "{query}"), prefill], sort_keys=True)
+    """16 hexadecimal digits of a prompt's words, system message and beginning of the answer included."""
+    told = json.dumps([SYSTEM.get(name), PROMPTS[name], prefill])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -45,7 +45,7 @@ def prompt_text(sample: Sample, prompt: str) -> str:
 
 def _messages(sample: Sample, prompt: str) -> list[Row]:
     """The prompt's messages with their contents as text."""
-    *system, user = render_prompt(prompt, sample.query)
+    *system, user = render_prompt(prompt, sample.query, meta=sample.meta)
     text = "".join("<video>" if part["type"] == "video" else part["text"] for part in user["content"])
     return [*system, {"role": "user", "content": text}]
 
@@ -58,6 +58,24 @@ def _facts(sample: Sample) -> Row:
         "spans": [list(span) for span in sample.spans],
         "duration": sample.duration,
         "source": sample.source,
+        **_answer(sample),
+    }
+
+
+def _answer(sample: Sample) -> Row:
+    """The columns that the rewards of questions and answers read, where the sample has them. What differs in type from
+    sample to sample, or may be missing, is text: tables have one type a column."""
+    meta = sample.meta
+    if "answer_kind" not in meta:
+        return {}
+    answer = meta["answer"]
+    return {
+        "task": meta.get("task"),
+        "answer_kind": meta["answer_kind"],
+        "answer": answer if isinstance(answer, str) else json.dumps(answer),
+        "options": json.dumps(meta["options"], ensure_ascii=False) if meta.get("options") else None,
+        "unit": meta.get("unit"),
+        "graph": json.dumps(meta["graph"], ensure_ascii=False) if "graph" in meta else None,
     }
 
 
@@ -75,7 +93,7 @@ def ms_swift_sft(sample: Sample, prompt: str, number: int) -> Row:
 
 def trl(sample: Sample, prompt: str, number: int) -> Row:
     """A conversational data set of prompts, for GRPOTrainer and its like."""
-    *system, user = render_prompt(prompt, sample.query)
+    *system, user = render_prompt(prompt, sample.query, meta=sample.meta)
     # One type for every message's content, as Arrow's columns need it.
     system = [{"role": "system", "content": [{"type": "text", "text": message["content"]}]} for message in system]
     content = [{**part, "video": sample.video} if part["type"] == "video" else part for part in user["content"]]
@@ -87,7 +105,7 @@ def verl(sample: Sample, prompt: str, number: int) -> Row:
     return {
         "data_source": sample.source or "videostr",
         "prompt": _messages(sample, prompt),
-        "ability": "temporal_grounding",
+        "ability": sample.meta.get("task", "temporal_grounding"),
         "reward_model": {"style": "rule", "ground_truth": _ground_truth(sample)},
         "extra_info": {"index": number, **facts},
         "videos": [{"type": "video", "video": sample.video}],
@@ -96,18 +114,20 @@ def verl(sample: Sample, prompt: str, number: int) -> Row:
 
 def easyr1(sample: Sample, prompt: str, number: int) -> Row:
     """A prompt's system message is not in the row: EasyR1 takes it from its own configuration (data.system_prompt)."""
-    facts = _facts(sample)
     return {
+        **_facts(sample),
         "prompt": prompt_text(sample, prompt),
         "answer": _ground_truth(sample),
         "videos": [sample.video],
         "data_source": sample.source or "videostr",
-        **facts,
     }
 
 
 def _ground_truth(sample: Sample) -> str:
-    """The true intervals as JSON text, "[[12.4, 17.0]]": the one type every trainer's ground truth may have."""
+    """The truth as JSON text, the one type every trainer's ground truth may have: the intervals, "[[12.4, 17.0]]", or
+    what the rewards read of a question with an answer."""
+    if "answer_kind" in sample.meta:
+        return json.dumps({name: value for name, value in _answer(sample).items() if value is not None})
     return json.dumps([list(span) for span in sample.spans])
 
 
