@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from videostr.rewards.parse import ParsedInterval, find_interval, parse_interval
-from videostr.rewards.parse.seconds import PAIR, checked, read_pair
+from videostr.text.seconds import PAIR, checked, read_pair
 
 _BRACKETED = re.compile(rf"(?=\[){PAIR}")
 _NUMBERS = re.compile(r"[0-9]+\.?[0-9]*")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 
 from videostr.rewards.parse import ParsedChoice, parse_choice, read_answer
-from videostr.rewards.parse.tags import find_section
+from videostr.text.tags import find_section
 
 _THINKING_END = "</think>"
 

@@ -35,8 +35,9 @@ from videostr.eval.benchmarks.choices import behind_thinking, said
 from videostr.eval.metrics import best_iou
 from videostr.eval.resampling import Means
 from videostr.rewards.parse import read_json
-from videostr.rewards.parse.boxes import Box, read_tube
-from videostr.rewards.parse.seconds import Span, checked
+from videostr.rewards.parse.boxes import read_tube
+from videostr.text.json_boxes import Box
+from videostr.text.seconds import Span, checked
 from videostr.video import FramePolicy
 
 WHAT, WHEN, WHERE = "what", "when", "where"
