@@ -1,7 +1,5 @@
 import pytest
-from eval_runs import make_clips, teach
-
-ANSWER = "<think>there</think><time>[1, 4]</time>"
+from eval_runs import ANSWER, make_clips, teach
 
 
 @pytest.fixture(scope="session")

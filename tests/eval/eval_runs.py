@@ -15,6 +15,7 @@ from videostr.model.tiny import TinyConfig, write_tiny_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.video import FramePolicy, SkippedVideos, VideoCache
 
+ANSWER = "<think>there</think><time>[1, 4]</time>"
 SMALL = TinyConfig(
     hidden=32,
     layers=1,

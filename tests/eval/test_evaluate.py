@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from conftest import ANSWER
-from eval_runs import charades, rows, run
+from eval_runs import ANSWER, charades, rows, run
 
 from videostr import cli
 from videostr.data import Sample, write_samples
