@@ -43,6 +43,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     convert.add_argument("--keep-missing", action="store_true", help="keep samples whose video is missing")
     convert.add_argument(
+        "--as-published",
+        action="store_true",
+        help="for an evaluation: intervals are not clipped, repeated entries stay",
+    )
+    convert.add_argument(
         "--segments",
         choices=("auto", "whole", "cut"),
         default="auto",
@@ -175,6 +180,7 @@ def _convert(args: argparse.Namespace) -> int:
             segments=args.segments,
             fields=fields,
             probe=_seconds if args.probe else None,
+            as_published=args.as_published,
             progress=Progress("{:,} entries read, {:,} samples written"),
         )
     except (ValueError, OSError) as error:

@@ -35,9 +35,9 @@ class Sample:
     """One sentence about one video.
 
     id: unique in its file. video: path; a relative one is relative to the JSONL file, made absolute on reading.
-    query: the sentence. spans: (start, end) in seconds from the video's first frame, at least one. duration: the
-    video's length in seconds, if known. source: the data set it comes from. response: an annotator's full text, for
-    the cold start. meta: anything else; kept, never interpreted.
+    query: the sentence, or a question. spans: (start, end) in seconds from the video's first frame, at least one; a
+    question (`is_question`) may have none. duration: the video's length in seconds, if known. source: the data set it
+    comes from. response: an annotator's full text, for the cold start. meta: anything else; kept.
     """
 
     id: str
@@ -65,7 +65,15 @@ def finite_number(value: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _parse_spans(value: Any, duration: float | None) -> tuple[tuple[float, float], ...]:
+def is_question(meta: dict[str, Any]) -> bool:
+    """Whether a sample's truth is an answer (`meta` has answer and answer_kind, as rewards read them), with or without
+    intervals."""
+    return meta.get("answer") is not None and meta.get("answer_kind") is not None
+
+
+def _parse_spans(value: Any, meta: dict[str, Any], duration: float | None) -> tuple[tuple[float, float], ...]:
+    if value == [] and is_question(meta):
+        return ()
     if not isinstance(value, list) or not value:
         raise ValueError(f"spans: expected a list of [start, end] pairs in seconds, at least one, got {value!r:.80}")
     spans = []
@@ -117,7 +125,7 @@ def _parse_record(record: Any, folder: Path) -> Sample:
         id=record["id"],
         video=os.path.normpath(folder / record["video"]),  # an absolute path stays what it is
         query=record["query"],
-        spans=_parse_spans(record["spans"], duration),
+        spans=_parse_spans(record["spans"], meta or {}, duration),
         duration=duration,
         source=record.get("source") or "",
         response=record.get("response"),

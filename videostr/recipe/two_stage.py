@@ -25,7 +25,6 @@ from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write
 from videostr.recipe.progress import Progress
 from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
-from videostr.recipe.versions import software_versions
 from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
@@ -33,6 +32,7 @@ from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
+from videostr.versions import software_versions
 from videostr.video import FramePolicy, VideoError
 from videostr.video.cache import VideoCache
 

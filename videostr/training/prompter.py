@@ -19,7 +19,8 @@ from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
 class Prompter:
     """Builds prompts for one policy; a video that cannot be read is skipped and listed in `skipped`, never replaced.
 
-    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair.
+    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair. prefill:
+    how every answer begins (see `build_prompt`).
     """
 
     policy: Policy
@@ -28,6 +29,7 @@ class Prompter:
     frames: FramePolicy
     cache: VideoCache
     skipped: SkippedVideos
+    prefill: str = ""
 
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
@@ -37,7 +39,8 @@ class Prompter:
         """The prompt that asks `query` about a video that was read already. meta: the sample's."""
         pairs = split_pairs(video) if self.written_times else [video]
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
-        return build_prompt(self.policy, render_prompt(self.prompt, query, times, meta), videos=pairs)
+        messages = render_prompt(self.prompt, query, times, meta)
+        return build_prompt(self.policy, messages, videos=pairs, prefill=self.prefill)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""

@@ -360,4 +360,4 @@ def test_any_answer(text):
 
 def test_every_reader_says_where_its_format_was_seen():
     assert all(reader.seen and reader.files and reader.name == name for name, reader in READERS.items())
-    assert len(READERS) == 21
+    assert len(READERS) == 24
