@@ -66,19 +66,24 @@ class Prompt:
 
 
 def build_prompt(
-    policy: Policy, messages: list[dict], videos: Sequence[VideoLike] = (), images: Sequence[ImageLike] = ()
+    policy: Policy,
+    messages: list[dict],
+    videos: Sequence[VideoLike] = (),
+    images: Sequence[ImageLike] = (),
+    prefill: str = "",
 ) -> Prompt:
     """Render `messages` with the tokenizer's chat template and expand its vision placeholders.
 
     messages: as transformers takes them; a `content` list holds {"type": "video"}, {"type": "image"} and
         {"type": "text", "text": …} parts, vision parts in the order of `videos` and `images`.
+    prefill: how the answer begins: the model goes on from there. It is no part of the answer that is sampled.
     The ids are what transformers' own processor makes of the same frames. Qwen3-VL writes every temporal patch's time,
     the mean of its first and last frame's, before it; Qwen2.5-VL takes times as positions; Qwen2-VL does not see them.
 
     Raises ValueError when the messages' placeholders and the given videos or images do not match, or a video's
     patches, grid and times contradict each other.
     """
-    text = policy.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    text = policy.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + prefill
     vision = policy.base.config.vision_config
     for name, inputs in (("videos", videos), ("images", images)):
         for index, item in enumerate(inputs):

@@ -1,7 +1,7 @@
 """The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,19 +11,19 @@ from accelerate.utils import gather_object
 from videostr import atomic
 from videostr.config import save_config, to_dict
 from videostr.data.curation import filter_cold_start
-from videostr.data.difficulty import RolloutScore, select
 from videostr.data.samples import Sample
 from videostr.eval.metrics import best_constant, temporal_metrics
+from videostr.eval.rollouts import RolloutStore
 from videostr.eval.score import held_out_scores, score_samples
+from videostr.fingerprint import fingerprint
 from videostr.grpo import train_grpo
 from videostr.model import Policy, load_policy
 from videostr.recipe.command import RunArguments
 from videostr.recipe.config import TwoStageConfig
-from videostr.recipe.fingerprint import digest, fingerprint
+from videostr.recipe.difficulty import open_store, score_and_select
 from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write_set
 from videostr.recipe.progress import Progress
 from videostr.recipe.stages import Stages
-from videostr.recipe.versions import software_versions
 from videostr.recipe.videos import read_videos
 from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
@@ -32,6 +32,7 @@ from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
+from videostr.versions import software_versions
 from videostr.video import FramePolicy, PatchStore, Quarantine
 
 
@@ -173,16 +174,20 @@ class TwoStage:
 
     def difficulty(self) -> dict:
         config = self.config.difficulty
-        samples = self.samples("train")[: config.max_samples]
         parent = self.model_of("sft")
         # Scores belong to the weights and to what was asked: another run of the same model finds them again.
-        asked = [self.settings["prompt"], to_dict(self.reward), self.settings["mixed_precision"]]
-        asked += [self.config.model.dtype, config.answers, config.temperature, self.config.grpo.sampling.max_new_tokens]
-        about = [
-            (sample.id, Path(sample.video).name, sample.query, sample.spans, sample.duration) for sample in samples
-        ]
-        key = digest([fingerprint(self._path(parent)), self.seed, asked, about])
-        report = self._select(self._prompter(parent), samples, f"difficulty/{key}.jsonl", "rl")
+        store = open_store(
+            self.out / "difficulty",
+            self._path(parent),
+            self.config.prompt,
+            config,
+            self.reward,
+            max_new_tokens=self.config.grpo.sampling.max_new_tokens,
+            seed=self.seed,
+            dtype=self.config.model.dtype,
+            mixed_precision=self.config.mixed_precision,
+        )
+        report = self._select(lambda: self._prompter(parent), store, "rl")
         if not report["kept"]:
             raise ValueError(
                 f"difficulty.sampler {config.sampler!r} kept none of {report['total']} samples (reasons: "
@@ -190,19 +195,31 @@ class TwoStage:
             )
         return report
 
-    def _select(self, prompter: Prompter, samples: Sequence[Sample], path: str, name: str) -> dict:
-        """Score the samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the report."""
+    def _select(self, prompter: Callable[[], Prompter], store: RolloutStore, name: str) -> dict:
+        """Score the train samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the
+        report."""
         config = self.config.difficulty
-        params = SamplingParams(temperature=config.temperature, max_new_tokens=self.config.grpo.sampling.max_new_tokens)
-        rows = self._score(prompter, samples, path, config.answers, params)
-        ious: dict[str, list[float]] = {}
-        for row in rows:
-            ious.setdefault(row["id"], []).append(row["iou"])
-        scores = [RolloutScore(s.id, tuple(ious[s.id]), s.duration) for s in samples if s.id in ious]
-        selection = select(scores, config.sampler, config.count, self.seed, **config.options)
-        chosen = set(selection.ids)
+        samples = self.samples("train")[: config.max_samples]
+
+        def ready() -> Prompter:
+            made = prompter()
+            self._prepare(samples, made.frames)
+            return made
+
+        chosen, selection = score_and_select(
+            store,
+            ready,
+            samples,
+            self.reward,
+            config,
+            max_new_tokens=self.config.grpo.sampling.max_new_tokens,
+            batch_size=self.config.eval.batch_size,
+            seed=self.seed,
+            accelerator=self.accelerator,
+            name=f"difficulty/{name}",
+        )
         if self.accelerator.is_main_process:
-            write_set(self.out / f"data/{name}.jsonl", [sample for sample in samples if sample.id in chosen])
+            write_set(self.out / f"data/{name}.jsonl", chosen)
         self.accelerator.wait_for_everyone()
         self.stages.say(f"  {config.sampler}: kept {selection.report['kept']} of {selection.report['total']} samples")
         return selection.report
@@ -239,8 +256,7 @@ class TwoStage:
             return self.samples("rl")
         name = f"rl_epoch_{epoch}"
         if not (self.out / f"data/{name}.jsonl").exists():
-            samples = self.samples("train")[: self.config.difficulty.max_samples]
-            self._select(prompter, samples, f"difficulty/{name}.jsonl", name)
+            self._select(lambda: prompter, RolloutStore(self.out / "difficulty" / name), name)
         return self.samples(name)
 
     def _held_out(self, prompter: Prompter, accelerator: Accelerator) -> dict[str, float]:
@@ -262,7 +278,7 @@ class TwoStage:
             return {}
         samples = self.samples("test")
         params = SamplingParams(greedy=True, max_new_tokens=self.config.eval.max_new_tokens)
-        rows = self._score(self._prompter(name), samples, f"eval/{name}.jsonl", 1, params)
+        rows = self._score(self._prompter(name), samples, f"eval/{name}.jsonl", params)
         if not rows:
             raise ValueError(f"none of the {len(samples)} test samples has a readable video: {self.skipped.counts()}")
         metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
@@ -335,17 +351,15 @@ class TwoStage:
         if self.config.prompt.workers:
             self._readable(samples, frames)
 
-    def _score(
-        self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
-    ) -> list[dict]:
-        batch = max(1, self.config.eval.batch_size // answers)
+    def _score(self, prompter: Prompter, samples: Sequence[Sample], path: str, params: SamplingParams) -> list[dict]:
+        batch = self.config.eval.batch_size
         self._prepare(samples, prompter.frames)
         progress = Progress(path, -(-len(samples) // batch))
         return score_samples(
             prompter,
             samples,
             self.reward,
-            answers=answers,
+            answers=1,
             params=params,
             seed=self.seed,
             batch_size=batch,

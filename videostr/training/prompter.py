@@ -23,7 +23,8 @@ class Prompter:
     The patches are uint8, a quarter of the bytes; the model normalises them on its device.
 
     prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair. store:
-    where decoded videos are kept for all who ask for them; None: every file is decoded anew.
+    where decoded videos are kept for all who ask for them; None: every file is decoded anew. prefill: how every answer
+    begins (see `build_prompt`).
     """
 
     policy: Policy
@@ -32,6 +33,7 @@ class Prompter:
     frames: FramePolicy
     store: PatchStore | None
     skipped: SkippedVideos
+    prefill: str = ""
 
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
@@ -46,7 +48,8 @@ class Prompter:
         """The prompt that asks `query` about a video that was read already. meta: the sample's."""
         pairs = split_pairs(video) if self.written_times else [video]
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
-        return build_prompt(self.policy, render_prompt(self.prompt, query, times, meta), videos=pairs)
+        messages = render_prompt(self.prompt, query, times, meta)
+        return build_prompt(self.policy, messages, videos=pairs, prefill=self.prefill)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""
