@@ -26,7 +26,7 @@ SCENE = Scene(5.0, 8, 64, 120, THINGS)
 @pytest.fixture(scope="module")
 def prompter(tmp_path_factory):
     folder = tmp_path_factory.mktemp("warmup") / "model"
-    texts = [*PROMPTS.values(), *(f" {word} square circle is on screen" for word in (*COLOURS, "no"))]
+    texts = [PROMPTS["plain"], *(f" {word} square circle is on screen" for word in (*COLOURS, "no"))]
     write_tiny_policy(folder, texts, TinyConfig(hidden=32, layers=1, mlp=32, vision_hidden=32, vision_layers=1), 0)
     policy = load_policy(str(folder))
     return Prompter(policy, "plain", True, model_frames(policy, PromptConfig().frames), None, SkippedVideos())
