@@ -74,6 +74,11 @@ def _given(config: DataConfig, seed: int) -> dict[str, list[Sample]]:
         if not train:
             raise ValueError(f"data.train: {config.train} has one video only; give data.test as well")
     cold_start = read_samples(config.cold_start) if config.cold_start else [s for s in train if s.response]
+    question = next((sample for sample in (*train, *test, *cold_start) if not sample.spans), None)
+    if question is not None:
+        raise ValueError(
+            f"data: sample {question.id!r} is a question without an interval; this recipe grounds sentences"
+        )
     tested = {sample.video for sample in test}
     cold_start = [sample for sample in cold_start if sample.video not in tested]
     return {"cold_start": cold_start, "train": train, "test": test}

@@ -1,7 +1,7 @@
 """The two-stage recipe, stage by stage. `recipes/vtg_two_stage.py` is its command line."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,20 +11,20 @@ from accelerate.utils import gather_object
 from videostr import atomic
 from videostr.config import save_config, to_dict
 from videostr.data.curation import filter_cold_start
-from videostr.data.difficulty import RolloutScore, select
 from videostr.data.samples import Sample
 from videostr.eval.metrics import best_constant, temporal_metrics
+from videostr.eval.rollouts import RolloutStore
 from videostr.eval.score import held_out_scores, score_samples
+from videostr.fingerprint import fingerprint
 from videostr.grpo import train_grpo
 from videostr.model import Policy, load_policy
 from videostr.recipe.command import RunArguments
 from videostr.recipe.config import TwoStageConfig
-from videostr.recipe.fingerprint import digest, fingerprint
+from videostr.recipe.difficulty import open_store, score_and_select
 from videostr.recipe.prepare import prepare_data, prepare_model, read_set, write_set
 from videostr.recipe.progress import Progress
-from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
-from videostr.recipe.versions import software_versions
+from videostr.recipe.videos import read_videos
 from videostr.recipe.warmup import warm_up
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
@@ -32,8 +32,8 @@ from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
-from videostr.video import FramePolicy, VideoError
-from videostr.video.cache import VideoCache
+from videostr.versions import software_versions
+from videostr.video import FramePolicy, PatchStore, Quarantine
 
 
 def run_two_stage(arguments: RunArguments) -> None:
@@ -49,8 +49,7 @@ class TwoStage:
         self.accelerator = self._accelerator()
         check_sharding(self.accelerator)
         self.stages = Stages(out, seed, config.skip)
-        self.skipped = SkippedLog(out / "skipped", self.accelerator)
-        self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
+        self.store = PatchStore(config.prompt.store or out / "patches", int(config.prompt.store_gib * 2**30))
 
     def run(self) -> None:
         settings, stages = copy.deepcopy(self.settings), self.stages
@@ -59,7 +58,7 @@ class TwoStage:
         data, model, prompt, sft, grpo = (settings[name] for name in ("data", "model", "prompt", "sft", "grpo"))
         # Left out of what a stage depends on: what changes neither its result nor its meaning.
         for section, names in (
-            (prompt, ["cache_gib"]),
+            (prompt, ["store", "store_gib", "workers", "time_limit"]),
             (settings["warmup"], ["loop"]),
             (sft, ["loop"]),
             (grpo, ["loop"]),
@@ -70,6 +69,7 @@ class TwoStage:
         answers = settings["eval"]["max_new_tokens"]
         files = [fingerprint(path) for path in (data["train"], data["test"], data["cold_start"])]
         stages.run("prepare", [data, files], ["data"], self.prepare, scratch=["skipped"])
+        self.skipped = Quarantine(self.out / "skipped/videos.jsonl")
         stages.run("model", [model["path"], model["tiny"], prompt["name"]], ["models/tiny"], self.make_model)
         stages.run(
             "warmup",
@@ -94,9 +94,9 @@ class TwoStage:
             scratch=["checkpoints/rl", "data/rl_epoch_*", "difficulty/rl_epoch_*"],
         )
         self._evaluation("rl_eval", "rl", answers)
-        skipped = self.skipped.of_all_processes()
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            self.write_summary(skipped)
+            self.write_summary()
             write_report(self.out)
         stages.say(f"summary: {self.out / 'summary.json'}   page: {self.out / 'index.html'}")
 
@@ -174,16 +174,20 @@ class TwoStage:
 
     def difficulty(self) -> dict:
         config = self.config.difficulty
-        samples = self.samples("train")[: config.max_samples]
         parent = self.model_of("sft")
         # Scores belong to the weights and to what was asked: another run of the same model finds them again.
-        asked = [self.settings["prompt"], to_dict(self.reward), self.settings["mixed_precision"]]
-        asked += [self.config.model.dtype, config.answers, config.temperature, self.config.grpo.sampling.max_new_tokens]
-        about = [
-            (sample.id, Path(sample.video).name, sample.query, sample.spans, sample.duration) for sample in samples
-        ]
-        key = digest([fingerprint(self._path(parent)), self.seed, asked, about])
-        report = self._select(self._prompter(parent), samples, f"difficulty/{key}.jsonl", "rl")
+        store = open_store(
+            self.out / "difficulty",
+            self._path(parent),
+            self.config.prompt,
+            config,
+            self.reward,
+            max_new_tokens=self.config.grpo.sampling.max_new_tokens,
+            seed=self.seed,
+            dtype=self.config.model.dtype,
+            mixed_precision=self.config.mixed_precision,
+        )
+        report = self._select(lambda: self._prompter(parent), store, "rl")
         if not report["kept"]:
             raise ValueError(
                 f"difficulty.sampler {config.sampler!r} kept none of {report['total']} samples (reasons: "
@@ -191,19 +195,31 @@ class TwoStage:
             )
         return report
 
-    def _select(self, prompter: Prompter, samples: Sequence[Sample], path: str, name: str) -> dict:
-        """Score the samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the report."""
+    def _select(self, prompter: Callable[[], Prompter], store: RolloutStore, name: str) -> dict:
+        """Score the train samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the
+        report."""
         config = self.config.difficulty
-        params = SamplingParams(temperature=config.temperature, max_new_tokens=self.config.grpo.sampling.max_new_tokens)
-        rows = self._score(prompter, samples, path, config.answers, params)
-        ious: dict[str, list[float]] = {}
-        for row in rows:
-            ious.setdefault(row["id"], []).append(row["iou"])
-        scores = [RolloutScore(s.id, tuple(ious[s.id]), s.duration) for s in samples if s.id in ious]
-        selection = select(scores, config.sampler, config.count, self.seed, **config.options)
-        chosen = set(selection.ids)
+        samples = self.samples("train")[: config.max_samples]
+
+        def ready() -> Prompter:
+            made = prompter()
+            self._prepare(samples, made.frames)
+            return made
+
+        chosen, selection = score_and_select(
+            store,
+            ready,
+            samples,
+            self.reward,
+            config,
+            max_new_tokens=self.config.grpo.sampling.max_new_tokens,
+            batch_size=self.config.eval.batch_size,
+            seed=self.seed,
+            accelerator=self.accelerator,
+            name=f"difficulty/{name}",
+        )
         if self.accelerator.is_main_process:
-            write_set(self.out / f"data/{name}.jsonl", [sample for sample in samples if sample.id in chosen])
+            write_set(self.out / f"data/{name}.jsonl", chosen)
         self.accelerator.wait_for_everyone()
         self.stages.say(f"  {config.sampler}: kept {selection.report['kept']} of {selection.report['total']} samples")
         return selection.report
@@ -216,6 +232,7 @@ class TwoStage:
         skipped = "difficulty" in self.stages.skip
         samples = self.samples("train" if skipped else "rl")
         again = self.config.difficulty.every_epoch and not skipped
+        self._prepare(samples, prompter.frames)
         reference = self._policy(parent) if config.loss.kl_coef > 0 else None
         progress = Progress("rl", config.steps)
         train_grpo(
@@ -239,8 +256,7 @@ class TwoStage:
             return self.samples("rl")
         name = f"rl_epoch_{epoch}"
         if not (self.out / f"data/{name}.jsonl").exists():
-            samples = self.samples("train")[: self.config.difficulty.max_samples]
-            self._select(prompter, samples, f"difficulty/{name}.jsonl", name)
+            self._select(lambda: prompter, RolloutStore(self.out / "difficulty" / name), name)
         return self.samples(name)
 
     def _held_out(self, prompter: Prompter, accelerator: Accelerator) -> dict[str, float]:
@@ -262,7 +278,7 @@ class TwoStage:
             return {}
         samples = self.samples("test")
         params = SamplingParams(greedy=True, max_new_tokens=self.config.eval.max_new_tokens)
-        rows = self._score(self._prompter(name), samples, f"eval/{name}.jsonl", 1, params)
+        rows = self._score(self._prompter(name), samples, f"eval/{name}.jsonl", params)
         if not rows:
             raise ValueError(f"none of the {len(samples)} test samples has a readable video: {self.skipped.counts()}")
         metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
@@ -271,7 +287,7 @@ class TwoStage:
         )
         return metrics
 
-    def write_summary(self, skipped: list[dict[str, str]]) -> None:
+    def write_summary(self) -> None:
         results, seconds = self.stages.results, self.stages.seconds
         names = {"base": "base", "sft": "sft_eval", "rl": "rl_eval"}
         atomic.write_json(
@@ -287,7 +303,7 @@ class TwoStage:
                 "difficulty": results.get("difficulty", {}),
                 "seconds": sum(seconds.values()),
                 "seconds_by_stage": seconds,
-                "skipped": skipped,
+                "skipped": self.skipped.to_list(),
                 "seed": self.seed,
                 "versions": software_versions(),
                 "config": self.settings,
@@ -318,30 +334,32 @@ class TwoStage:
         self.stages.run(stage, answers, [path], lambda: self.evaluate(model), scratch=[f"{path}.part*"], leaf=True)
 
     def _readable(self, samples: Sequence[Sample], frames: FramePolicy) -> list[Sample]:
-        """The samples whose video can be read; each process tries a share of the files."""
+        """The samples whose video can be read; each process tries a share of the files, and all are then stored."""
         videos = sorted({sample.video for sample in samples})
         mine = videos[self.accelerator.process_index :: self.accelerator.num_processes]
         bad, progress = set(), Progress("videos read", len(mine))
-        for done, video in enumerate(mine):
-            try:
-                self.cache.load(video, frames)
-            except VideoError as error:
+        for done, (video, error) in enumerate(read_videos(mine, frames, self.store, self.skipped, self.config.prompt)):
+            if error is not None:
                 self.skipped.add(error)
                 bad.add(video)
             progress(done + 1)
         bad = set(gather_object(sorted(bad)))
         return [sample for sample in samples if sample.video not in bad]
 
-    def _score(
-        self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
-    ) -> list[dict]:
-        batch = max(1, self.config.eval.batch_size // answers)
+    def _prepare(self, samples: Sequence[Sample], frames: FramePolicy) -> None:
+        """Where there are worker processes they read a stage's videos: a file that hangs or crashes is then known."""
+        if self.config.prompt.workers:
+            self._readable(samples, frames)
+
+    def _score(self, prompter: Prompter, samples: Sequence[Sample], path: str, params: SamplingParams) -> list[dict]:
+        batch = self.config.eval.batch_size
+        self._prepare(samples, prompter.frames)
         progress = Progress(path, -(-len(samples) // batch))
         return score_samples(
             prompter,
             samples,
             self.reward,
-            answers=answers,
+            answers=1,
             params=params,
             seed=self.seed,
             batch_size=batch,
@@ -354,7 +372,7 @@ class TwoStage:
         policy = self._policy(model, freeze_vision)
         prompt = self.config.prompt
         frames = model_frames(policy, prompt.frames)
-        return Prompter(policy, prompt.name, prompt.written_times, frames, self.cache, self.skipped)
+        return Prompter(policy, prompt.name, prompt.written_times, frames, self.store, self.skipped)
 
     def _policy(self, model: str, freeze_vision: bool = False) -> Policy:
         config = self.config.model
