@@ -1,4 +1,4 @@
-"""Generated scenes with a real layout in three dimensions, written in the formats of KITTI tracking, ScanNet and TAO."""
+"""Generated scenes with a layout in three dimensions, written in the formats of KITTI tracking, ScanNet and TAO."""
 
 from videostr.data.scenes.plan import KINDS, Body, Scene, ScenesConfig, draw_scene
 from videostr.data.scenes.render import View, render

@@ -9,7 +9,7 @@ Three kinds, after the sets whose annotation formats they are written in:
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from videostr.data.scenes.camera import Camera, CameraPath
@@ -193,9 +193,8 @@ def _street(rng: random.Random, config: ScenesConfig) -> Scene:
         along = rng.choice((0.5, -0.5)) * math.pi
         heading = along if thing.size[0] > 3 or rng.random() < 0.5 else rng.choice((0.0, math.pi))
         speed = rng.uniform(0.8, 1.8) if rng.random() < 0.5 else 0.0
-        bodies.append(
-            Body(thing.label, thing.size, thing.colour, (x, y), heading, (speed * math.cos(heading), speed * math.sin(heading)))
-        )  # fmt: skip
+        velocity = (speed * math.cos(heading), speed * math.sin(heading))
+        bodies.append(Body(thing.label, thing.size, thing.colour, (x, y), heading, velocity))
     speed = rng.uniform(0.5, 1.5) if rng.random() < config.moving else 0.0
     side = config.side
     start = Camera((0.0, 0.0, 3.2), math.pi / 2, 0.0, 0.8 * side, (side / 2, 0.3 * side))
