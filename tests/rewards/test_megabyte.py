@@ -2,12 +2,12 @@
 
 import pytest
 
+from videostr.graph import parse_graph
 from videostr.rewards import NAMES, load_reward
 from videostr.rewards.parse import (
     find_interval,
     parse_box,
     parse_choice,
-    parse_graph,
     parse_interval,
     parse_intervals,
     parse_number,

@@ -5,12 +5,12 @@ import math
 
 import pytest
 
+from videostr.graph import parse_graph
 from videostr.rewards.parse import (
     REASONS,
     find_interval,
     parse_box,
     parse_choice,
-    parse_graph,
     parse_number,
     parse_segments,
     parse_tube,
@@ -216,7 +216,7 @@ def test_tubes_that_are_none(content, reason):
 
 def graph(content, tag="graph"):
     parsed = parse_graph(f"<think>see <{tag}>{content}</{tag}></think>")
-    return parsed.reason, [(time, [tuple(node) for node in nodes]) for time, nodes in parsed.frames]
+    return parsed.reason, [(time, [tuple(node[:3]) for node in nodes]) for time, nodes, _ in parsed.frames]
 
 
 def test_every_way_of_writing_a_graph():
@@ -263,7 +263,7 @@ def test_the_last_graph_counts_and_an_open_one_does_not():
     one, two = '<graph>[["a", 1, 1]]</graph>', '<graph>[["b", 1, 1]]</graph>'
     assert parse_graph(one + two + "<graph>[").frames[0][1][0].name == "b"
     assert parse_graph("<graph>[").reason == "unclosed_tag" and parse_graph("").reason == "no_tag"
-    ((_, (node,)),) = parse_graph('<graph>[["a", 1, NaN]]</graph>').frames
+    ((_, (node,), _),) = parse_graph('<graph>[["a", 1, NaN]]</graph>').frames
     assert math.isnan(node.position[1])
 
 

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from videostr.rewards.parse import find_section, parse_interval, parse_intervals, read_answer
-from videostr.rewards.parse.tags import _find_any, _find_plain, find_anywhere, says_something
+from videostr.text.tags import _find_any, _find_plain, find_anywhere, says_something
 
 PIECES = ["<think>", "</think>", "<time>", "</time>", "<answer>", "</answer>", "[1, 2]", "[3.25,4]", "[4, 4]", "[5, 4]"]
 PIECES += ["a", "é", " ", "\n", "\u2003", "<", "/", "<b>", "<_a>", ".", "\ud800", "1s to 2s", "[1, 2"]

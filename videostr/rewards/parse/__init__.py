@@ -3,24 +3,21 @@
 from videostr.rewards.parse.answer import read_answer
 from videostr.rewards.parse.boxes import ParsedBox, ParsedTube, parse_box, parse_tube
 from videostr.rewards.parse.choice import ParsedChoice, parse_choice
-from videostr.rewards.parse.graph import Node, ParsedGraph, parse_graph, read_graph
 from videostr.rewards.parse.interval import MODES, Mode, ParsedInterval, find_interval, parse_interval
 from videostr.rewards.parse.intervals import ParsedIntervals, find_intervals, parse_intervals
 from videostr.rewards.parse.number import ParsedNumber, parse_number
 from videostr.rewards.parse.reasons import REASONS
 from videostr.rewards.parse.segments import ParsedSegments, parse_segments
-from videostr.rewards.parse.tags import Section, find_section
-from videostr.rewards.parse.tolerant_json import Json, read_json
+from videostr.text.tags import Section, find_section
+from videostr.text.tolerant_json import Json, read_json
 
 __all__ = [
     "MODES",
     "REASONS",
     "Json",
     "Mode",
-    "Node",
     "ParsedBox",
     "ParsedChoice",
-    "ParsedGraph",
     "ParsedInterval",
     "ParsedIntervals",
     "ParsedNumber",
@@ -32,13 +29,11 @@ __all__ = [
     "find_section",
     "parse_box",
     "parse_choice",
-    "parse_graph",
     "parse_interval",
     "parse_intervals",
     "parse_number",
     "parse_segments",
     "parse_tube",
     "read_answer",
-    "read_graph",
     "read_json",
 ]

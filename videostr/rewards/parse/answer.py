@@ -2,7 +2,7 @@
 
 import re
 
-from videostr.rewards.parse.tags import find_section
+from videostr.text.tags import find_section
 
 _BRACKET = re.compile(r"[{}]")
 

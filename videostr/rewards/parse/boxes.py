@@ -1,25 +1,14 @@
 """Boxes [x1, y1, x2, y2], one or one a point in time (a tube)."""
 
-import math
 import re
 from typing import NamedTuple
 
 from videostr.rewards.parse.answer import read_answer
-from videostr.rewards.parse.seconds import read_time
-from videostr.rewards.parse.tolerant_json import read_json
+from videostr.text.json_boxes import TIME_KEYS, Box, ParsedBox, read_box
+from videostr.text.seconds import read_time
+from videostr.text.tolerant_json import read_json
 
-Box = tuple[float, float, float, float]
-BOX_KEYS = ("bbox_2d", "bbox", "box", "xyxy", "coordinates")
-TIME_KEYS = ("timestamp", "time", "t", "second", "frame")
-_CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("left", "top", "right", "bottom"))
 _MAX_BOXES = 4096
-
-
-class ParsedBox(NamedTuple):
-    """box: x1 < x2, y1 < y2, finite, or None; reason: one of `REASONS`."""
-
-    box: Box | None
-    reason: str
 
 
 class ParsedTube(NamedTuple):
@@ -50,40 +39,6 @@ def parse_box(text: str, where: str = "answer") -> ParsedBox:
     if isinstance(value, list) and len(value) > 1 and all(read_box(item).reason != "bad_box" for item in value[:2]):
         return ParsedBox(None, "ambiguous")
     return read_box(value)
-
-
-def read_box(value: object) -> ParsedBox:
-    """A box from a JSON value: four numbers, two corners, or an object that has one."""
-    if isinstance(value, dict):
-        keys = {str(key).lower(): item for key, item in value.items()}
-        corners = next((names for names in _CORNERS if all(name in keys for name in names)), None)
-        value = next((keys[key] for key in BOX_KEYS if key in keys), None)
-        value = [keys[name] for name in corners] if corners and value is None else value
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, list) and len(v) == 2 for v in value):
-        value = [*value[0], *value[1]]
-    if not isinstance(value, list) or len(value) != 4:
-        return ParsedBox(None, "bad_box")
-    numbers = [number(item) for item in value]
-    if None in numbers:
-        return ParsedBox(None, "bad_box")
-    x1, y1, x2, y2 = numbers
-    if not all(map(math.isfinite, numbers)):
-        return ParsedBox(None, "not_finite")
-    if x2 < x1 or y2 < y1:
-        return ParsedBox(None, "reversed")
-    if x2 == x1 or y2 == y1:
-        return ParsedBox(None, "zero_length")
-    return ParsedBox((x1, y1, x2, y2), "ok")
-
-
-def number(value: object) -> float | None:
-    """A float from a JSON number (NaN and infinity too), None for anything else; too large a number is infinite."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def parse_tube(text: str, where: str = "answer") -> ParsedTube:

@@ -11,8 +11,8 @@ import math
 import re
 from typing import Literal, NamedTuple
 
-from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair, spaced
-from videostr.rewards.parse.tags import find_section
+from videostr.text.seconds import PAIR, Span, checked, read_pair, spaced
+from videostr.text.tags import find_section
 
 Mode = Literal["strict", "paper"]
 MODES = ("strict", "paper")

@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from videostr.rewards.parse.seconds import PAIR, Span, checked, read_pair, spaced
-from videostr.rewards.parse.tags import find_section
+from videostr.text.seconds import PAIR, Span, checked, read_pair, spaced
+from videostr.text.tags import find_section
 
 
 class ParsedSegments(NamedTuple):

@@ -10,7 +10,8 @@ import torch
 
 from videostr import ops
 from videostr.rewards.batch import Completions, Score
-from videostr.rewards.parse.boxes import Box, parse_box, parse_tube, read_box, read_tube
+from videostr.rewards.parse.boxes import parse_box, parse_tube, read_tube
+from videostr.text.json_boxes import Box, read_box
 
 
 @dataclass(frozen=True)

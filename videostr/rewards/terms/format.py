@@ -9,7 +9,7 @@ import torch
 
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.answer import read_answer
-from videostr.rewards.parse.tags import find_section, says_something
+from videostr.text.tags import find_section, says_something
 
 
 @dataclass(frozen=True)

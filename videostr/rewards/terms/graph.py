@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from videostr import ops
+from videostr.graph import Frames, Node, ParsedGraph, parse_graph, read_graph
 from videostr.rewards.batch import Completions, Score
-from videostr.rewards.parse.graph import Node, ParsedGraph, parse_graph, read_graph
-from videostr.rewards.parse.tolerant_json import read_json
+from videostr.text.tolerant_json import read_json
 
 Part = Literal["node", "distance", "angle", "edge", "displacement", "graph"]
 PARTS = get_args(Part)
-Frames = tuple[tuple[float | None, tuple[Node, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class GraphTerm:
         classes: dict[str, int] = {}
         frame_offsets = [0]
         for parsed, truth in pairs:
-            for nodes, (_, true_nodes) in zip(_aligned(parsed.frames, truth, self.tolerance), truth, strict=True):
+            for nodes, (_, true_nodes, _) in zip(_aligned(parsed.frames, truth, self.tolerance), truth, strict=True):
                 pred.add_frame(nodes, classes)
                 true.add_frame(true_nodes, classes)
             frame_offsets.append(frame_offsets[-1] + len(truth))
@@ -119,7 +118,7 @@ def _objects(graphs: list[Frames]) -> list[int]:
     objects: list[int] = []
     for graph in graphs:
         known: dict[str, int] = {}
-        for _, nodes in graph:
+        for _, nodes, _ in graph:
             seen: set[str] = set()
             for node in nodes:
                 number = len(objects)
@@ -139,8 +138,10 @@ def _truths(column: Any) -> list[Frames | None]:
             continue
         if id(value) not in known:
             parsed = read_graph(read_json(value).value if isinstance(value, str) else value)
-            sizes = {len(node.position) for _, nodes in parsed.frames for node in nodes}
-            finite = all(abs(x) < float("inf") for _, nodes in parsed.frames for node in nodes for x in node.position)
+            sizes = {len(node.position) for _, nodes, _ in parsed.frames for node in nodes}
+            finite = all(
+                abs(x) < float("inf") for _, nodes, _ in parsed.frames for node in nodes for x in node.position
+            )
             if parsed.reason != "ok" or len(sizes) != 1 or not finite:
                 raise ValueError(
                     f"graph[{row}]: expected objects with a class and finite positions of one size, got {value!r:.80}"
@@ -151,17 +152,17 @@ def _truths(column: Any) -> list[Frames | None]:
 
 
 def _size(frames: Frames) -> int:
-    return next(len(node.position) for _, nodes in frames for node in nodes)
+    return next(len(node.position) for _, nodes, _ in frames for node in nodes)
 
 
 def _aligned(written: Frames, truth: Frames, tolerance: float) -> list[tuple[Node, ...]]:
     """For each true frame the written nodes that it is compared with."""
-    if any(time is None for time, _ in (*written, *truth)):
+    if any(time is None for time, *_ in (*written, *truth)):
         return [written[index][1] if index < len(written) else () for index in range(len(truth))]
-    by_time = {time: nodes for time, nodes in written}
+    by_time = {time: nodes for time, nodes, _ in written}
     times = sorted(by_time)
     aligned = []
-    for time, _ in truth:
+    for time, *_ in truth:
         at = bisect.bisect(times, time)
         near = min(times[max(at - 1, 0) : at + 1], key=lambda other: abs(other - time), default=None)
         aligned.append(by_time[near] if near is not None and abs(near - time) <= tolerance else ())

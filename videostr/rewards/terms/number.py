@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from videostr.rewards.batch import Completions, Score
-from videostr.rewards.parse.boxes import number
 from videostr.rewards.parse.number import parse_number
+from videostr.text.json_boxes import number
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as VSI-Bench's code makes them, to the last bit
 

@@ -2,44 +2,33 @@
 
     <graph>{"frames": [{"t": 0.0, "objects": [{"id": 1, "class": "chair", "position": [3, 4]}, …]}, …]}</graph>
     <graph>{"objects": [{"class": "chair", "position": [3, 4, 0.5]}, …]}</graph>      one frame, 3-D
-    <graph>[["chair", 3, 4], …]</graph>                                               the same in short
+    <graph>{"frames":[{"t":0,"objects":[[1,"chair",3,4], …]}, …]}</graph>             compact: id, class, coordinates
+    <graph>[["chair", 3, 4], …]</graph>                                               without ids
     <map>{"chair": [[3, 4], [5, 7]], "table": [[9, 3]]}</map>                         SpaceR's map
 
-Edges are not written: they follow from the nodes.
+Edges follow from the nodes. Where they are asked for all the same, a frame has
+"edges": [[id, id, distance, degrees], …].
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
-from videostr.rewards.parse.boxes import BOX_KEYS, TIME_KEYS, number, read_box
-from videostr.rewards.parse.seconds import read_time
-from videostr.rewards.parse.tags import find_anywhere
-from videostr.rewards.parse.tolerant_json import read_json
+from videostr.graph.types import Edge, Frame, Node, ParsedGraph
+from videostr.text.json_boxes import BOX_KEYS, TIME_KEYS, number, read_box
+from videostr.text.seconds import read_time
+from videostr.text.tags import find_anywhere
+from videostr.text.tolerant_json import read_json
 
 CLASS_KEYS = ("class", "label", "name", "category", "object")
 POSITION_KEYS = ("position", "pos", "center", "centre", "location", "point", "xyz", "xy")
 ID_KEYS = ("id", "track_id", "object_id")
+EXTENT_KEYS = ("extent", "size", "dimensions")
+EDGE_KEYS = (("from", "start", "a", "source"), ("to", "end", "b", "target"), ("distance", "d"), ("direction", "angle"))
 _AXES = ("x", "y", "z")
 _LISTS = ("objects", "nodes")
 MAX_NODES = 1024
-_RESERVED = frozenset(("frames", *_LISTS))
-
-
-class Node(NamedTuple):
-    """name: the class, lower case. position: two or three numbers, perhaps not finite. object: which one it is in other
-    frames, or None."""
-
-    name: str
-    position: tuple[float, ...]
-    object: str | None
-
-
-class ParsedGraph(NamedTuple):
-    """frames: (seconds or None, nodes), in the order written; () unless reason, one of `REASONS`, is "ok"."""
-
-    frames: tuple[tuple[float | None, tuple[Node, ...]], ...]
-    reason: str
+MAX_EDGES = 4096
+_RESERVED = frozenset(("frames", "edges", *_LISTS))
 
 
 def parse_graph(text: str, tags: tuple[str, ...] = ("graph", "map")) -> ParsedGraph:
@@ -66,19 +55,21 @@ def read_graph(value: object) -> ParsedGraph:
     """A graph from a JSON value, for a sample's truth too."""
     nodes = _map(value)
     if nodes is not None:
-        return ParsedGraph(((None, nodes),), "ok")
-    frames, count = [], 0
-    for time, objects in _frames(value):
+        return ParsedGraph((Frame(None, nodes),), "ok")
+    frames, count, edges = [], 0, 0
+    for time, item in _frames(value):
+        written = _edges(item)
+        edges += len(written)
         nodes = []
-        for item in objects:
-            node = _node(item)
+        for thing in _objects(item):
+            node = _node(thing)
             if node is not None:
                 nodes.append(node)
                 count += 1
             if count > MAX_NODES:
                 return ParsedGraph((), "too_long")
-        frames.append((time, tuple(nodes)))
-        if len(frames) > MAX_NODES:
+        frames.append(Frame(time, tuple(nodes), written))
+        if len(frames) > MAX_NODES or edges > MAX_EDGES:
             return ParsedGraph((), "too_long")
     return ParsedGraph(tuple(frames), "ok") if count else ParsedGraph((), "no_nodes")
 
@@ -106,20 +97,21 @@ def _map(value: object) -> tuple[Node, ...] | None:
     return tuple(nodes) if 0 < len(nodes) <= MAX_NODES else None
 
 
-def _frames(value: object) -> Iterator[tuple[float | None, Iterator[object]]]:
+def _frames(value: object) -> Iterator[tuple[float | None, object]]:
+    """(seconds or None, what the frame holds)."""
     if isinstance(value, dict) and "frames" in value:
         value = value["frames"]
     if isinstance(value, dict):
         times = [read_time(key) for key in value]
         if times and None not in times and all(isinstance(item, dict | list) for item in value.values()):
             value = [(time, item) for time, item in zip(times, value.values(), strict=True)]
-            yield from ((time, _objects(item)) for time, item in value)
+            yield from value
             return
     elif isinstance(value, list) and value and all(_is_frame(item) for item in value):
         for item in value:
-            yield read_time(_first(item, TIME_KEYS)), _objects(item)
+            yield read_time(_first(item, TIME_KEYS)), item
         return
-    yield None, _objects(value)
+    yield None, value
 
 
 def _is_frame(item: object) -> bool:
@@ -141,25 +133,55 @@ def _objects(value: object) -> Iterator[object]:
 
 
 def _node(item: object) -> Node | None:
+    extent = None
     if isinstance(item, dict):
         name, place, which = (_first(item, keys) for keys in (CLASS_KEYS, POSITION_KEYS, ID_KEYS))
+        extent = _first(item, EXTENT_KEYS)
         if place is None and _first(item, BOX_KEYS) is not None:
             box = read_box(item).box
             place = None if box is None else [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
         if place is None:
             place = [item[axis] for axis in _AXES if axis in item]
     elif isinstance(item, list) and len(item) >= 2:
-        name, which = item[0], None
-        place = item[1] if len(item) == 2 else item[1:]
+        which, rest = (item[0], item[1:]) if len(item) > 2 and isinstance(item[1], str) else (None, item)
+        name, *place = rest
+        if place and isinstance(place[0], list):
+            place, *more = place
+            extent = more[0] if more else None
     else:
         return None
     if not isinstance(name, str) or not name.strip() or not isinstance(place, list) or len(place) not in (2, 3):
         return None
-    position = [number(coordinate) for coordinate in place]
-    if None in position:
+    position = _numbers(place)
+    if position is None:
         return None
-    which = str(which) if isinstance(which, str | int | float) else None
-    return Node(class_name(name), tuple(position), which)
+    return Node(class_name(name), position, _which(which), _numbers(extent) if isinstance(extent, list) else None)
+
+
+def _numbers(values: list) -> tuple[float, ...] | None:
+    numbers = tuple(number(value) for value in values)
+    return None if None in numbers else numbers
+
+
+def _which(value: object) -> str | None:
+    """An id as text; 1 and 1.0 are one."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _edges(item: object) -> tuple[Edge, ...]:
+    listed = item.get("edges") if isinstance(item, dict) else None
+    edges = []
+    for entry in (listed if isinstance(listed, list) else [])[: MAX_EDGES + 1]:
+        if isinstance(entry, dict):
+            entry = [_first(entry, keys) for keys in EDGE_KEYS]
+        if not isinstance(entry, list) or len(entry) < 3:
+            continue
+        ends = [_which(end) for end in entry[:2]]
+        if None not in ends:
+            edges.append(Edge(*ends, *(number(value) for value in entry[2:4])))
+    return tuple(edges)
 
 
 @lru_cache(4096)
