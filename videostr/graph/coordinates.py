@@ -87,11 +87,12 @@ class Coordinates:
 def grid_over(positions: Sequence[Sequence[float]]) -> tuple[float, float, float]:
     """(x, y, cell) in metres: the lower left corner and the cell of a 10 x 10 grid around positions seen from above.
 
-    The cell is a round number (1, 1.5, 2, 3, 5 or 7.5 times a power of ten) and the positions lie around the middle.
+    The cell is a round number (1, 1.5, 2, 3, 5 or 7.5 times a power of ten, at least 0.1 m); the positions lie around
+    the middle.
     """
     low = [min(p[axis] for p in positions) for axis in (0, 1)]
     high = [max(p[axis] for p in positions) for axis in (0, 1)]
-    need = max(high[0] - low[0], high[1] - low[1], 1e-3) / CELLS
+    need = max(high[0] - low[0], high[1] - low[1], 1.0) / CELLS
     power = 10.0 ** math.floor(math.log10(need))
     cell = next(power * step for step in (1, 1.5, 2, 3, 5, 7.5, 10) if power * step >= need * (1 - 1e-9))
     return (low[0] + high[0]) / 2 - CELLS * cell / 2, (low[1] + high[1]) / 2 - CELLS * cell / 2, cell

@@ -22,7 +22,8 @@ def direction(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def turn(at: Sequence[float], first: Sequence[float], second: Sequence[float]) -> float:
-    """The signed angle at `at` from `first` to `second`, in degrees within (-180, 180]; positive from the x axis towards the y axis.
+    """The signed angle at `at` from `first` to `second`, in degrees within (-180, 180]: positive from x
+    towards y.
 
     The same wherever the axes point, so that a camera that turns does not change it."""
     return _wrap(direction(at, second) - direction(at, first))

@@ -3,8 +3,9 @@
 Rollout, training and evaluation all come through here, so they cannot see different frames, rates or words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from videostr.data.prompts import render_prompt
 from videostr.data.samples import Sample
@@ -30,13 +31,13 @@ class Prompter:
 
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
-        return self.ask(sample.query, self.cache.load(sample.video, self.frames))
+        return self.ask(sample.query, self.cache.load(sample.video, self.frames), sample.meta)
 
-    def ask(self, query: str, video: VideoInputs) -> Prompt:
-        """The prompt that asks `query` about a video that was read already."""
+    def ask(self, query: str, video: VideoInputs, meta: Mapping[str, Any] | None = None) -> Prompt:
+        """The prompt that asks `query` about a video that was read already. meta: the sample's."""
         pairs = split_pairs(video) if self.written_times else [video]
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
-        return build_prompt(self.policy, render_prompt(self.prompt, query, times), videos=pairs)
+        return build_prompt(self.policy, render_prompt(self.prompt, query, times, meta), videos=pairs)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""

@@ -40,7 +40,7 @@ class Format(NamedTuple):
 
 def prompt_text(sample: Sample, prompt: str) -> str:
     """The prompt as text, <video> where the video stands."""
-    (message,) = render_prompt(prompt, sample.query)
+    (message,) = render_prompt(prompt, sample.query, meta=sample.meta)
     return "".join("<video>" if part["type"] == "video" else part["text"] for part in message["content"])
 
 
@@ -52,6 +52,24 @@ def _facts(sample: Sample) -> Row:
         "spans": [list(span) for span in sample.spans],
         "duration": sample.duration,
         "source": sample.source,
+        **_answer(sample),
+    }
+
+
+def _answer(sample: Sample) -> Row:
+    """The columns that the rewards of questions and answers read, where the sample has them. What differs in type from
+    sample to sample is text: tables have one type a column."""
+    meta = sample.meta
+    if "answer_kind" not in meta:
+        return {}
+    answer = meta["answer"]
+    return {
+        "task": meta.get("task"),
+        "answer_kind": meta["answer_kind"],
+        "answer": answer if isinstance(answer, str) else json.dumps(answer),
+        "options": meta.get("options"),
+        "unit": meta.get("unit"),
+        "graph": json.dumps(meta["graph"], ensure_ascii=False) if "graph" in meta else None,
     }
 
 
@@ -72,7 +90,7 @@ def ms_swift_sft(sample: Sample, prompt: str, number: int) -> Row:
 
 def trl(sample: Sample, prompt: str, number: int) -> Row:
     """A conversational data set of prompts, for GRPOTrainer and its like."""
-    (message,) = render_prompt(prompt, sample.query)
+    (message,) = render_prompt(prompt, sample.query, meta=sample.meta)
     content = [{**part, "video": sample.video} if part["type"] == "video" else part for part in message["content"]]
     return {"prompt": [{"role": "user", "content": content}], "videos": [sample.video], **_facts(sample)}
 
@@ -82,7 +100,7 @@ def verl(sample: Sample, prompt: str, number: int) -> Row:
     return {
         "data_source": sample.source or "videostr",
         "prompt": [{"role": "user", "content": prompt_text(sample, prompt)}],
-        "ability": "temporal_grounding",
+        "ability": sample.meta.get("task", "temporal_grounding"),
         "reward_model": {"style": "rule", "ground_truth": _ground_truth(sample)},
         "extra_info": {"index": number, **facts},
         "videos": [{"type": "video", "video": sample.video}],
@@ -90,18 +108,20 @@ def verl(sample: Sample, prompt: str, number: int) -> Row:
 
 
 def easyr1(sample: Sample, prompt: str, number: int) -> Row:
-    facts = _facts(sample)
     return {
+        **_facts(sample),
         "prompt": prompt_text(sample, prompt),
         "answer": _ground_truth(sample),
         "videos": [sample.video],
         "data_source": sample.source or "videostr",
-        **facts,
     }
 
 
 def _ground_truth(sample: Sample) -> str:
-    """The true intervals as JSON text, "[[12.4, 17.0]]": the one type every trainer's ground truth may have."""
+    """The truth as JSON text, the one type every trainer's ground truth may have: the intervals, "[[12.4, 17.0]]", or
+    what the rewards read of a question with an answer."""
+    if "answer_kind" in sample.meta:
+        return json.dumps({name: value for name, value in _answer(sample).items() if value is not None})
     return json.dumps([list(span) for span in sample.spans])
 
 

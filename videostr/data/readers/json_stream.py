@@ -155,6 +155,57 @@ def json_entries(path: Path) -> Iterator[Item]:
                 yield Item(line, value, key, number=number)
 
 
+def json_sections(path: Path) -> Iterator[tuple[str, Item]]:
+    """(name, element) of every list that is a member of the one object in a file; its other members are passed over.
+
+    What cannot be read is an Item with a problem, under the name of its list ("" outside of any)."""
+    with open(path, "rb") as file:
+        window = _Window(file)
+        if (opener := window.peek()) != "{":
+            yield "", Item(window.line, problem="expected a JSON object" if opener else "the file is empty")
+            return
+        window.advance(window.at + 1)
+        while (character := window.peek()) != "}":
+            if character == "":
+                yield "", Item(window.line, problem="the file ends before its closing '}'")
+                return
+            if character == ",":
+                window.advance(window.at + 1)
+                continue
+            line = window.line
+            try:
+                name = _member_name(window)
+                if window.peek() != "[":
+                    window.value("}")
+                    continue
+            except _Broken as error:
+                yield "", Item(line, problem=str(error))
+                continue
+            window.advance(window.at + 1)
+            for item in _elements(window, "]"):
+                yield name, item
+
+
+def _elements(window: _Window, closer: str) -> Iterator[Item]:
+    """The elements of a list whose bracket was read, and its end."""
+    number = 0
+    while (character := window.peek()) != closer:
+        if character == "":
+            yield Item(window.line, problem=f"the file ends before its closing {closer!r}")
+            return
+        if character == ",":
+            window.advance(window.at + 1)
+            continue
+        line, number = window.line, number + 1
+        try:
+            value = window.value(closer)
+        except _Broken as error:
+            yield Item(line, problem=str(error), number=number)
+        else:
+            yield Item(line, value, number=number)
+    window.advance(window.at + 1)
+
+
 def _member_name(window: _Window) -> str:
     key = window.value("}")
     if not isinstance(key, str) or window.peek() != ":":

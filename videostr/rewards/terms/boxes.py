@@ -12,13 +12,15 @@ from videostr import ops
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.parse.boxes import parse_box, parse_tube, read_tube
 from videostr.text.json_boxes import Box, read_box
+from videostr.text.tolerant_json import read_json
 
 
 @dataclass(frozen=True)
 class BoxTerm:
     """IoU of the box that is answered with the true one; 0 without one.
 
-    where: "answer" or "boxed". Columns: answer, [x1, y1, x2, y2], in the unit that the prompt asks for.
+    where: "answer" or "boxed". Columns: answer, [x1, y1, x2, y2] or JSON text of
+    it, in the unit that the prompt asks for.
     """
 
     where: Literal["answer", "boxed"] = "answer"
@@ -83,7 +85,8 @@ def _at_times(boxes: dict[float, Box], times: list[float], tolerance: float) -> 
 
 
 def _box(value: Any, where: str) -> Box:
-    box = read_box(list(value) if isinstance(value, tuple) else value).box
+    written = read_json(value).value if isinstance(value, str) else value
+    box = read_box(list(written) if isinstance(written, tuple) else written).box
     if box is None:
         raise ValueError(f"{where}: expected [x1, y1, x2, y2] with x1 < x2 and y1 < y2, got {value!r:.80}")
     return box
