@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from videostr import atomic
-from videostr.data.scenes.plan import Scene
+from videostr.data.scenes.plan import NATIVE, Scene
 from videostr.data.scenes.render import View
 
 EARTH = 6378137.0  # metres: the radius in KITTI's Mercator projection
@@ -18,6 +18,7 @@ CUT = 0.15, 0.5  # at most so much of it is outside the picture: truncation 0, 1
 def label_lines(scene: Scene, index: int, views: list[View]) -> list[str]:
     """The lines of frame `index` in label_02: camera coordinates of that frame, in metres and radians."""
     time = index / scene.fps
+    scale = _scale(scene)
     camera = scene.camera.at(time)
     lines = []
     for view in views:
@@ -30,7 +31,8 @@ def label_lines(scene: Scene, index: int, views: list[View]) -> list[str]:
         truncated = sum(view.truncation > limit for limit in CUT)
         occluded = sum(view.visible < limit for limit in SEEN)
         length, width, height = body.size
-        numbers = (alpha, *view.box, height, width, length, *place, turned)
+        box = (edge * factor for edge, factor in zip(view.box, scale * 2, strict=True))
+        numbers = (alpha, *box, height, width, length, *place, turned)
         lines.append(
             f"{index} {view.body} {body.label} {truncated} {occluded} "
             + " ".join(f"{number:.6f}" for number in numbers)
@@ -40,8 +42,8 @@ def label_lines(scene: Scene, index: int, views: list[View]) -> list[str]:
 
 def calibration(scene: Scene) -> str:
     """calib: the four cameras are one, and laser and inertial unit sit in it, x forward, y left, z up."""
-    (u, v), focal = scene.camera.start.centre, scene.camera.start.focal
-    projection = _row([focal, 0, u, 0, 0, focal, v, 0, 0, 0, 1, 0])
+    (u, v), focal, (across, down) = scene.camera.start.centre, scene.camera.start.focal, _scale(scene)
+    projection = _row([focal * across, 0, u * across, 0, 0, focal * down, v * down, 0, 0, 0, 1, 0])
     lines = [f"P{number}: {projection}" for number in range(4)]
     lines.append("R_rect " + _row(np.eye(3).flatten()))
     lines.append("Tr_velo_cam " + _row([0, -1, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0]))
@@ -72,6 +74,11 @@ def write(directory: Path, name: str, scene: Scene, views: list[list[View]]) -> 
     atomic.write_text(directory / "calib" / f"{name}.txt", calibration(scene))
     atomic.write_text(directory / "oxts" / f"{name}.txt", poses(scene))
     atomic.write_text(directory / "label_02" / f"{name}.txt", "\n".join(labels) + "\n" if labels else "")
+
+
+def _scale(scene: Scene) -> tuple[float, float]:
+    """Pixels of the original for one of the clip, across and down."""
+    return NATIVE["kitti"][0] / scene.width, NATIVE["kitti"][1] / scene.height
 
 
 def _row(numbers) -> str:

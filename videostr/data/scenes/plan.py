@@ -49,6 +49,10 @@ THINGS = {
         Thing("sheep", (1.2, 0.7, 0.9), PURPLE),
     ),
 }
+# Of the files, as a multiple of `ScenesConfig.width`, and of the originals that the annotations speak of: the clips are
+# small copies, as one makes them for training.
+SHAPE = {"scannet": (1.0, 0.75), "kitti": (1.5, 0.453), "tao": (1.0, 0.75)}
+NATIVE = {"scannet": (1296, 968), "kitti": (1242, 375), "tao": (640, 480)}
 GROUND = {"scannet": (165, 150, 130), "kitti": (105, 105, 110), "tao": (110, 150, 90)}
 
 
@@ -76,12 +80,13 @@ class Body:
 class Scene:
     """kind: of KINDS. duration: seconds, a whole number. room: (width, depth) around the origin, or None outdoors.
 
-    side: pixels of the square picture. ground: its colour.
+    width, height: pixels of the picture. ground: its colour.
     """
 
     kind: str
     duration: float
-    side: int
+    width: int
+    height: int
     bodies: tuple[Body, ...]
     camera: CameraPath
     ground: Colour
@@ -95,11 +100,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class ScenesConfig:
-    """side: pixels of the files. bodies: how many a scene has, drawn evenly. repeats: the share of scenes in which one
-    class may come twice. duration: whole seconds. turn: degrees by which the camera goes round a room, anticlockwise.
-    moving: the share of scenes whose camera moves."""
+    """width: pixels of the files (KITTI's wide ones: half as much again). bodies: how many a scene has, drawn evenly.
+    repeats: the share of scenes in which one class may come twice. duration: whole seconds. turn: degrees by which the
+    camera goes round a room, anticlockwise. moving: the share of scenes whose camera moves."""
 
-    side: int = 112
+    width: int = 128
     bodies: tuple[int, ...] = (3, 4)
     repeats: float = 0.25
     duration: int = 3
@@ -107,8 +112,8 @@ class ScenesConfig:
     moving: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.side < 32 or self.side % 2:
-            raise ValueError(f"side: expected an even number of pixels, at least 32, got {self.side}")
+        if self.width < 32:
+            raise ValueError(f"width: expected at least 32 pixels, got {self.width}")
         if not self.bodies or not set(self.bodies) <= {2, 3, 4, 5}:
             raise ValueError(f"bodies: expected numbers from 2 to 5, got {self.bodies}")
         for name in ("repeats", "moving"):
@@ -118,6 +123,11 @@ class ScenesConfig:
             raise ValueError(f"duration: expected at least 2 s, got {self.duration}")
         if not math.isfinite(self.turn):
             raise ValueError(f"turn: expected finite degrees, got {self.turn}")
+
+
+def picture_size(kind: str, config: ScenesConfig) -> tuple[int, int]:
+    """(width, height) of a clip in pixels, even numbers."""
+    return tuple(2 * round(config.width * share / 2) for share in SHAPE[kind])
 
 
 def draw_scene(rng: random.Random, kind: str, config: ScenesConfig) -> Scene:
@@ -177,17 +187,16 @@ def _room(rng: random.Random, config: ScenesConfig) -> Scene:
         return x * cos - y * sin, x * sin + y * cos
 
     heading = math.pi / 2 - turning * config.duration / 2 + angle
-    start = Camera(
-        (*turned(back, -distance), height), heading, math.atan2(height - 0.4, distance + 0.3), 1.05 * config.side,
-        (config.side / 2, config.side / 2),
-    )  # fmt: skip
+    size = picture_size("scannet", config)
+    place, pitch = (*turned(back, -distance), height), math.atan2(height - 0.4, distance + 0.3)
+    start = Camera(place, heading, pitch, 1.1 * size[1], (size[0] / 2, size[1] / 2))
     path = CameraPath(start, turned(speed, 0.0), turning)
-    return Scene("scannet", config.duration, config.side, tuple(bodies), path, _shade(rng, "scannet"), (width, depth))
+    return Scene("scannet", config.duration, *size, tuple(bodies), path, _shade(rng, "scannet"), (width, depth))
 
 
 def _street(rng: random.Random, config: ScenesConfig) -> Scene:
     things = _choose(rng, "kitti", config)
-    places = _spread(rng, things, (-4.5, 7.0), (4.5, 17.0), 0.6)
+    places = _spread(rng, things, (-5.0, 7.0), (5.0, 17.0), 0.6)
     bodies = []
     for thing, (x, y) in zip(things, places, strict=True):
         along = rng.choice((0.5, -0.5)) * math.pi
@@ -196,11 +205,10 @@ def _street(rng: random.Random, config: ScenesConfig) -> Scene:
         velocity = (speed * math.cos(heading), speed * math.sin(heading))
         bodies.append(Body(thing.label, thing.size, thing.colour, (x, y), heading, velocity))
     speed = rng.uniform(0.5, 1.5) if rng.random() < config.moving else 0.0
-    side = config.side
-    start = Camera((0.0, 0.0, 3.2), math.pi / 2, 0.0, 0.8 * side, (side / 2, 0.3 * side))
-    return Scene(
-        "kitti", config.duration, side, tuple(bodies), CameraPath(start, (0.0, speed)), _shade(rng, "kitti")
-    )  # fmt: skip
+    size = picture_size("kitti", config)
+    start = Camera((0.0, 0.0, 2.4), math.pi / 2, 0.0, 0.42 * size[0], (size[0] / 2, 0.3 * size[1]))
+    path = CameraPath(start, (0.0, speed))
+    return Scene("kitti", config.duration, *size, tuple(bodies), path, _shade(rng, "kitti"))
 
 
 def _meadow(rng: random.Random, config: ScenesConfig) -> Scene:
@@ -210,17 +218,19 @@ def _meadow(rng: random.Random, config: ScenesConfig) -> Scene:
     bodies = []
     for thing, row in zip(things, rows, strict=True):
         way = rng.choice((-1.0, 1.0))
-        edge = 0.55 * (row + 2.0)
+        edge = 0.7 * (row + 1.0)
         if rng.random() < 0.4:  # comes in from outside
             x, speed = -way * (edge + thing.size[0] / 2 + rng.uniform(0.1, 1.2)), rng.uniform(1.6, 2.6)
         else:
             x, speed = rng.uniform(-edge, edge) * 0.8, rng.choice((0.0, rng.uniform(0.8, 1.8)))
         heading = 0.0 if way > 0 else math.pi
         bodies.append(Body(thing.label, thing.size, thing.colour, (x, row), heading, (way * speed, 0.0)))
-    side = config.side
+    size = picture_size("tao", config)
     turning = rng.uniform(-0.05, 0.05) if rng.random() < config.moving else 0.0
-    start = Camera((0.0, 0.0, 3.6), math.pi / 2 - turning * config.duration / 2, 0.32, 0.9 * side, (side / 2, side / 2))
-    return Scene("tao", config.duration, side, tuple(bodies), CameraPath(start, turning=turning), _shade(rng, "tao"))
+    heading = math.pi / 2 - turning * config.duration / 2
+    start = Camera((0.0, 0.0, 3.4), heading, 0.36, 0.95 * size[1], (size[0] / 2, size[1] / 2))
+    path = CameraPath(start, turning=turning)
+    return Scene("tao", config.duration, *size, tuple(bodies), path, _shade(rng, "tao"))
 
 
 def _shade(rng: random.Random, kind: str) -> Colour:

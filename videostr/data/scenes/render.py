@@ -42,11 +42,11 @@ def corners(body: Body, time: float) -> np.ndarray:
 
 
 def render(scene: Scene, time: float) -> tuple[np.ndarray, list[View]]:
-    """The picture at `time` seconds, (side, side, 3) uint8, and the bodies that have a part in it."""
-    side, camera = scene.side, scene.camera.at(time)
+    """The picture at `time` seconds, (height, width, 3) uint8, and the bodies that have a part in it."""
+    shape, camera = (scene.height, scene.width), scene.camera.at(time)
     picture = background(scene, camera)
-    depth = np.full((side, side), np.inf)
-    owner = np.full((side, side), -1)
+    depth = np.full(shape, np.inf)
+    owner = np.full(shape, -1)
     alone: dict[int, np.ndarray] = {}
     views = []
     for number, body in enumerate(scene.bodies):
@@ -54,7 +54,7 @@ def render(scene: Scene, time: float) -> tuple[np.ndarray, list[View]]:
         if seen_8[:, 2].min() < NEAR:
             continue
         pixels_82 = camera.to_image(seen_8)
-        mask = np.zeros((side, side), bool)
+        mask = np.zeros(shape, bool)
         for face, shade in zip(FACES, SHADES, strict=True):
             _draw_face(
                 seen_8[list(face)], pixels_82[list(face)], camera, shade, number, body, picture, depth, owner, mask
@@ -65,7 +65,10 @@ def render(scene: Scene, time: float) -> tuple[np.ndarray, list[View]]:
     found = []
     for number, pixels_82 in views:
         (x0, y0), (x1, y1) = pixels_82.min(0), pixels_82.max(0)
-        box = tuple(float(np.clip(edge, 0, side)) for edge in (x0, y0, x1, y1))
+        box = tuple(
+            float(np.clip(edge, 0, side))
+            for edge, side in zip((x0, y0, x1, y1), (*shape[::-1], *shape[::-1]), strict=True)
+        )
         inside = (box[2] - box[0]) * (box[3] - box[1])
         count = int((owner[alone[number]] == number).sum())
         truncation = 1 - inside / ((x1 - x0) * (y1 - y0))
@@ -78,9 +81,9 @@ def _draw_face(face_43, pixels_42, camera: Camera, shade, number, body: Body, pi
     offset = normal @ face_43[0]
     if offset >= 0:  # seen from behind
         return
-    side = len(mask)
-    x0, y0 = np.clip(np.floor(pixels_42.min(0)), 0, side).astype(int)
-    x1, y1 = np.clip(np.ceil(pixels_42.max(0)), 0, side).astype(int)
+    edges = mask.shape[::-1]
+    x0, y0 = np.clip(np.floor(pixels_42.min(0)), 0, edges).astype(int)
+    x1, y1 = np.clip(np.ceil(pixels_42.max(0)), 0, edges).astype(int)
     if x0 >= x1 or y0 >= y1:
         return
     v, u = np.mgrid[y0:y1, x0:x1] + 0.5
@@ -99,8 +102,8 @@ def _draw_face(face_43, pixels_42, camera: Camera, shade, number, body: Body, pi
 
 
 def background(scene: Scene, camera: Camera) -> np.ndarray:
-    """(side, side, 3) float64: the ground in squares of a metre, walls around a room, sky above open ground."""
-    rays = camera.rays(scene.side, scene.side)
+    """(height, width, 3) float64: the ground in squares of a metre, walls around a room, sky above open ground."""
+    rays = camera.rays(scene.width, scene.height)
     x, y, z = camera.position
     down = rays[..., 2] < 0
     reach = np.where(down, -z / np.where(down, rays[..., 2], -1.0), np.inf)

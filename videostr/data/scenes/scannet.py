@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from videostr import atomic
-from videostr.data.scenes.plan import Scene
+from videostr.data.scenes.plan import NATIVE, Scene
 from videostr.data.scenes.render import corners
 
 MESH = "_vh_clean_2"
@@ -56,11 +56,30 @@ def write(directory: Path, name: str, scene: Scene) -> None:
     atomic.write_text(
         folder / f"{name}.txt",
         f"axisAlignment = {' '.join(f'{value:.6f}' for value in np.eye(4).flatten())}\n"
-        f"colorHeight = {scene.side}\ncolorWidth = {scene.side}\nnumColorFrames = {scene.frames}\n",
+        f"colorHeight = {NATIVE['scannet'][1]}\ncolorWidth = {NATIVE['scannet'][0]}\nnumColorFrames = {scene.frames}\n",
     )
+    _write_cameras(folder, scene)
     # Last: its presence says that the others are whole.
     aggregation = {"sceneId": f"scannet.{name}", "appId": "Aggregator.v2", "segGroups": groups, "segmentsFile": source}
     atomic.write_json(folder / f"{name}.aggregation.json", aggregation, indent=None)
+
+
+def _write_cameras(folder: Path, scene: Scene) -> None:
+    """intrinsic/intrinsic_color.txt, and pose/N.txt: camera -> scan, every fifth of a second."""
+    across, down = (native / own for native, own in zip(NATIVE["scannet"], (scene.width, scene.height), strict=True))
+    camera = scene.camera.start
+    intrinsics = np.diag([camera.focal * across, camera.focal * down, 1.0, 1.0])
+    intrinsics[:2, 2] = camera.centre[0] * across, camera.centre[1] * down
+    atomic.write_text(folder / "intrinsic/intrinsic_color.txt", _matrix(intrinsics))
+    for index in range(0, scene.frames, scene.fps // 5):
+        camera = scene.camera.at(index / scene.fps)
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = camera.rotation.T, camera.position
+        atomic.write_text(folder / f"pose/{index}.txt", _matrix(pose))
+
+
+def _matrix(matrix_44: np.ndarray) -> str:
+    return "".join(" ".join(f"{value:.6f}" for value in row) + "\n" for row in matrix_44)
 
 
 def _surface(corners_83: np.ndarray) -> np.ndarray:

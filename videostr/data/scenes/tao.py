@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from videostr.data.scenes.plan import THINGS, Scene
+from videostr.data.scenes.plan import NATIVE, THINGS, Scene
 from videostr.data.scenes.render import View
 
 EVERY = 5  # of the video's frames every fifth is annotated (TAO: every 30th of a longer video)
@@ -16,13 +16,15 @@ def annotated(scene: Scene) -> range:
 
 
 def document(clips: Sequence[tuple[str, Scene, Sequence[Sequence[View]]]], split: str) -> dict:
-    """TAO's JSON of clips (name, scene, views of each annotated frame); boxes are [x, y, width, height] in pixels."""
+    """TAO's JSON of clips (name, scene, views of each annotated frame); boxes are [x, y, width, height] in pixels of
+    the original."""
     categories = {thing.label: number + 1 for number, thing in enumerate(THINGS["tao"])}
     videos, images, tracks, annotations = [], [], [], []
     for video_id, (name, scene, views_F) in enumerate(clips):
         path = f"{split}/{DATASET}/{name}"
-        size = {"width": scene.side, "height": scene.side}
-        videos.append({"id": video_id, "name": path, **size, "metadata": {"dataset": DATASET}})
+        size = dict(zip(("width", "height"), NATIVE["tao"], strict=True))
+        scale = (size["width"] / scene.width, size["height"] / scene.height) * 2
+        videos.append({"id": video_id, "name": path, **size, "metadata": {"dataset": DATASET}, "fps": scene.fps})
         numbers: dict[int, int] = {}
         for index, views in zip(annotated(scene), views_F, strict=True):
             file = f"{path}/frame{index + 1:04d}.jpg"
@@ -35,7 +37,7 @@ def document(clips: Sequence[tuple[str, Scene, Sequence[Sequence[View]]]], split
                 if view.body not in numbers:
                     numbers[view.body] = len(tracks)
                     tracks.append({"id": len(tracks), "video_id": video_id, "category_id": category})
-                x0, y0, x1, y1 = view.box
+                x0, y0, x1, y1 = (edge * factor for edge, factor in zip(view.box, scale, strict=True))
                 annotations.append(
                     {
                         "id": len(annotations),

@@ -22,9 +22,11 @@ def write_scenes(
 ) -> None:
     """Write `counts[kind]` scenes of each kind under `directory`/KIND.
 
-        kitti/training/label_02, calib, oxts/SEQUENCE.txt    kitti/videos/SEQUENCE.mp4
-        scannet/scans/SCENE/…    scannet/boxes.json          scannet/videos/SCENE.mp4
-        tao/annotations.json                                 tao/videos/SPLIT/Scenes/CLIP.mp4
+        kitti/label_02/SEQUENCE.txt, calib/…, oxts/…         kitti/videos/SEQUENCE.mp4
+        scannet/boxes.json (VSI-Bench's), scans/SCENE/…      scannet/videos/SCENE.mp4
+        tao/annotations/SPLIT.json                           tao/videos/SPLIT/Scenes/CLIP.mp4
+
+    That is how `videostr data stv` reads them.
 
     A scene that is already there is kept, so an interrupted call goes on where it stopped; scene k of a (seed, split,
     kind) never depends on the others.
@@ -49,14 +51,14 @@ def write_scenes(
         if rooms:
             atomic.write_json(directory / "scannet/boxes.json", rooms, indent=None)
         if clips:
-            atomic.write_json(directory / "tao/annotations.json", tao.document(clips, split), indent=None)
+            atomic.write_json(directory / f"tao/annotations/{split}.json", tao.document(clips, split), indent=None)
 
 
 def _write_street(directory: Path, name: str, scene: Scene) -> None:
-    video, labels = directory / "videos" / f"{name}.mp4", directory / "training"
-    if not (video.exists() and (labels / "label_02" / f"{name}.txt").exists()):
+    video = directory / "videos" / f"{name}.mp4"
+    if not (video.exists() and (directory / "label_02" / f"{name}.txt").exists()):
         views = _film(scene, video)
-        kitti.write(labels, name, scene, views)
+        kitti.write(directory, name, scene, views)
 
 
 def _write_room(directory: Path, name: str, scene: Scene) -> None:
@@ -80,6 +82,6 @@ def _film(scene: Scene, path: Path) -> list[list[View]]:
     drawn = [render(scene, index / scene.fps) for index in range(scene.frames)]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    write_clip(partial, (picture for picture, _ in drawn), scene.fps, scene.side, scene.side)
+    write_clip(partial, (picture for picture, _ in drawn), scene.fps, scene.width, scene.height)
     partial.replace(path)
     return [views for _, views in drawn]
