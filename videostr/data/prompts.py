@@ -5,8 +5,8 @@ from typing import Any
 
 from videostr.graph import Coordinates, graph_prompt, read_graph
 
-# {video} is where the video stands. Qwen's own prompts put it first. {graph} and {answer} are made of the sample's meta:
-# how to write its relation graph, and what form its answer has.
+# {video} is where the video stands. Qwen's own prompts put it first. {graph} and {answer} are made of the sample's
+# meta: how to write its relation graph, and what form its answer has.
 PROMPTS = {
     # The sentence alone, for a model trained on nothing else. It stands before the video, so that every frame can be
     # read in the light of the sentence.
