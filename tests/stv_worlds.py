@@ -42,11 +42,8 @@ def write_kitti(folder: Path, sequences: int, frames: int, rng: np.random.Genera
                 if not 3 < ahead < 60:
                     continue
                 cx, cz = -left, ahead
-                u, bottom, top = (
-                    609.5 + 721.5 * cx / cz,
-                    172.8 + 721.5 * 1.65 / cz,
-                    172.8 + 721.5 * (1.65 - size[0]) / cz,
-                )
+                u = 609.5 + 721.5 * cx / cz
+                bottom, top = (172.8 + 721.5 * y / cz for y in (1.65, 1.65 - size[0]))
                 half = 721.5 * max(size[1], size[2] / 2) / cz / 2
                 if not 0 < u < 1240:
                     continue
@@ -106,11 +103,8 @@ def write_scannet(folder: Path, scenes: int, rng: np.random.Generator, poses: in
             for frame in range(poses):
                 yaw = 2 * math.pi * frame / poses
                 pose = np.eye(4)
-                ahead, right = (
-                    np.array([math.cos(yaw), math.sin(yaw), 0.0]),
-                    np.array([math.sin(yaw), -math.cos(yaw), 0.0]),
-                )
-                pose[:3, 0], pose[:3, 1], pose[:3, 2] = right, [0, 0, -1], ahead
+                c, s = math.cos(yaw), math.sin(yaw)
+                pose[:3, :3] = np.array([[s, -c, 0], [0, 0, -1], [c, s, 0]]).T  # right, down, ahead
                 pose[:3, 3] = [1.5 * math.cos(yaw / 2), 1.0 * math.sin(yaw / 2), 1.5]
                 text = "\n".join(" ".join(f"{v:.8f}" for v in row) for row in pose)
                 (scan / "pose" / f"{frame * 15}.txt").write_text(text)

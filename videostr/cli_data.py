@@ -1,4 +1,4 @@
-"""`videostr data …`: public sets to samples, and samples to other trainers' formats."""
+"""`videostr data …`: public sets to samples, samples to other trainers' formats, spatial questions and a look at them."""
 
 import argparse
 import sys
@@ -86,6 +86,14 @@ def _add_stv(actions: argparse._SubParsersAction) -> None:
     stv.add_argument("--keep-missing", action="store_true", help="ask about videos that are not there, too")
     stv.set_defaults(run=_stv)
 
+    view = actions.add_parser("view", help="a page with question-answer pairs: frames with boxes, graph, answer")
+    view.add_argument("samples", metavar="SAMPLES.jsonl")
+    view.add_argument("--out", required=True, metavar="PAGE.html")
+    view.add_argument("--count", type=int, default=40, metavar="N", help="pairs on the page (default: 40)")
+    view.add_argument("--task", metavar="NAME", help="only this task")
+    view.add_argument("--seed", type=int, default=0)
+    view.set_defaults(run=_view)
+
 
 def _stv(args: argparse.Namespace) -> int:
     from videostr.data.stv.build import READERS, Options, build, read_exclusions
@@ -111,6 +119,17 @@ def _stv(args: argparse.Namespace) -> int:
     print(to_text(report))
     print(f"{args.out}: train.jsonl, val.jsonl, card.md, report.json, problems.jsonl")
     return 0 if report["written"] else 1
+
+
+def _view(args: argparse.Namespace) -> int:
+    from videostr.report import write_stv_page
+
+    try:
+        shown = write_stv_page(args.samples, args.out, count=args.count, seed=args.seed, task=args.task)
+    except (ValueError, OSError) as error:
+        return _fail(error)
+    print(f"{args.out}: {shown} of the pairs in {args.samples}")
+    return 0
 
 
 def _frame_times(video: str):

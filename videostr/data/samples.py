@@ -9,7 +9,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -150,14 +150,23 @@ def read_samples(path: str | os.PathLike) -> list[Sample]:
     JSON or not UTF-8, an unknown, missing or mistyped field, NaN or infinity, an interval that is reversed, empty,
     negative or ends more than DURATION_TOLERANCE after the video, and an id used twice.
     """
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as e:
-        raise SampleError(path, None, f"cannot be read: {e}") from e
-    folder = Path(os.path.abspath(path)).parent
     samples: list[Sample] = []
     lines: dict[str, int] = {}
-    for number, raw in enumerate(data.split(b"\n"), start=1):
+    for number, sample in iter_samples(path):
+        if sample.id in lines:
+            raise SampleError(path, number, f"id {sample.id!r:.80} was already used on line {lines[sample.id]}")
+        lines[sample.id] = number
+        samples.append(sample)
+    if not samples:
+        raise SampleError(path, None, "holds no samples")
+    return samples
+
+
+def iter_samples(path: str | os.PathLike) -> Iterator[tuple[int, Sample]]:
+    """(line, sample), one after the other, for files that need not fit in memory. Raises SampleError as `read_samples`,
+    but for ids that are used twice and a file without samples."""
+    folder = Path(os.path.abspath(path)).parent
+    for number, raw in _raw_lines(path):
         try:
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if not text:
@@ -172,13 +181,15 @@ def read_samples(path: str | os.PathLike) -> list[Sample]:
             raise SampleError(path, number, "not usable JSON: nested too deeply") from e
         except ValueError as e:
             raise SampleError(path, number, str(e)) from e
-        if sample.id in lines:
-            raise SampleError(path, number, f"id {sample.id!r:.80} was already used on line {lines[sample.id]}")
-        lines[sample.id] = number
-        samples.append(sample)
-    if not samples:
-        raise SampleError(path, None, "holds no samples")
-    return samples
+        yield number, sample
+
+
+def _raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
+    try:
+        with open(path, "rb") as file:
+            yield from enumerate(file, start=1)
+    except (OSError, ValueError) as e:
+        raise SampleError(path, None, f"cannot be read: {e}") from e
 
 
 def _to_record(sample: Sample, folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 Unit = Literal["grid", "image", "metres"]
@@ -73,7 +73,8 @@ class Coordinates:
 
     def to_json(self) -> dict[str, Any]:
         """Only what is set; `Coordinates.from_json` gives it back."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if v is not None}
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in named.items() if v is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Coordinates:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from videostr.data.stv.question import box_1000
 from videostr.data.stv.scene import Clip, Track
 from videostr.graph import CELLS, Coordinates, Frame, Node, graph_to_json, grid_over
 
@@ -27,14 +28,14 @@ class Grapher:
     def __init__(self, clip: Clip, style: Style = "grid"):
         self.clip, self.style, self.known = clip, style, {}
 
-    def __call__(self, frames: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, str] | None:
-        """(graph, coordinates) as JSON text; None where there is no node, or only too many to write down."""
+    def __call__(self, frames: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, str, str] | None:
+        """(graph, coordinates, boxes) as JSON text; None where there is no node, or only too many to write down."""
         key = (frames if not self.clip.static else (), tuple(sorted(names)))
         if key not in self.known:
             self.known[key] = self._make(*key)
         return self.known[key]
 
-    def _make(self, frames: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, str] | None:
+    def _make(self, frames: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, str, str] | None:
         tracks = self._choose(frames, names)
         if not tracks:
             return None
@@ -48,7 +49,8 @@ class Grapher:
             return None
         graph, coordinates, digits = made
         value = graph_to_json(graph, digits=digits)
-        return _dump(value), _dump(coordinates.to_json())
+        boxes = [] if self.clip.static else [_boxes(self.clip, tracks, frame) for frame in frames]
+        return _dump(value), _dump(coordinates.to_json()), _dump(boxes)
 
     def _choose(self, frames: tuple[int, ...], names: tuple[str, ...]) -> list[Track]:
         """All of the classes that are mentioned; then the largest of others, until there are some to relate them to."""
@@ -70,6 +72,12 @@ def _dump(value: Any) -> str:
 def _shown(track: Track, frame: int) -> bool:
     row = track.row(frame)
     return row is not None and track.visible_F[row] >= _SEEN
+
+
+def _boxes(clip: Clip, tracks: list[Track], frame: int) -> dict[str, tuple]:
+    """The graph's objects in the picture, in thousandths, by id."""
+    shown = [track for track in tracks if track.box_F4 is not None and _shown(track, frame)]
+    return {track.id: box_1000(clip, track, track.row(frame)) for track in shown}
 
 
 def _extent(track: Track) -> float:

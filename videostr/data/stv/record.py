@@ -18,7 +18,7 @@ BOXES = " Boxes are [x1, y1, x2, y2] in thousandths of the picture's width and h
 
 
 def candidate(
-    question: Question, clip: Clip, graph: tuple[str, str], split: str, seed: int, digest: bytes
+    question: Question, clip: Clip, graph: tuple[str, str, str], split: str, seed: int, digest: bytes
 ) -> dict[str, Any]:
     """What the journal keeps of a question: everything but the order of its options."""
     times = [round(float(clip.times_T[frame]), 3) for frame in question.frames]
@@ -38,6 +38,7 @@ def candidate(
         **{name: getattr(question, name) for name in ("options", "unit", "text", "boxes")},
         "graph": graph[0],
         "coordinates": graph[1],
+        "places": graph[2],
     }
 
 
@@ -100,6 +101,7 @@ def to_sample(record: dict[str, Any], letters: Letters) -> Sample:
         "size": record["size"],
         "graph": graph,
         "coordinates": json.loads(record["coordinates"]),
+        "boxes": json.loads(record["places"]) or None,
     }
     if options is not None:  # what an option says to one who sees no video: the blind baseline reads it
         keys = dict(zip(record["options"], record["keys"], strict=True))

@@ -31,10 +31,12 @@ class Track:
     axes_F33: np.ndarray | None = None
     size_3: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        self._rows = {frame: row for row, frame in enumerate(self.frame_F.tolist())}
+
     def row(self, frame: int) -> int | None:
         """The row of a frame, or None where the object is not annotated in it."""
-        at = int(np.searchsorted(self.frame_F, frame))
-        return at if at < len(self.frame_F) and self.frame_F[at] == frame else None
+        return self._rows.get(frame)
 
     @property
     def longest(self) -> float:
