@@ -227,7 +227,9 @@ class Recipe:
         if not rows:
             raise ValueError(f"none of the {len(samples)} {name} samples has a readable video: {self.skipped.counts()}")
         metrics = self.task.metrics(rows)
-        self.stages.say(f"  {model}: " + "  ".join(f"{key} {metrics[key]:.3f}" for key in self.task.headline))
+        self.stages.say(
+            f"  {model}: " + "  ".join(f"{key} {metrics[key]:.3f}" for key in self.task.headline if key in metrics)
+        )
         return metrics
 
     # What stages are made of.

@@ -49,6 +49,7 @@ THINGS = {
         Thing("sheep", (1.2, 0.7, 0.9), PURPLE),
     ),
 }
+GROWTH = (0.6, 1.35)  # of a thing's size
 # Of the files, as a multiple of `ScenesConfig.width`, and of the originals that the annotations speak of: the clips are
 # small copies, as one makes them for training.
 SHAPE = {"scannet": (1.0, 0.75), "kitti": (1.5, 0.453), "tao": (1.0, 0.75)}
@@ -142,7 +143,13 @@ def _choose(rng: random.Random, kind: str, config: ScenesConfig) -> list[Thing]:
     chosen = rng.sample(things, count - repeat)
     if repeat:
         chosen.append(rng.choice(chosen))
-    return chosen
+    return _sized(rng, chosen)
+
+
+def _sized(rng: random.Random, things: list[Thing]) -> list[Thing]:
+    """The same in the sizes of these very ones, so that a class does not tell how large it is."""
+    grown = (rng.uniform(*GROWTH) for _ in things)
+    return [thing._replace(size=tuple(s * g for s in thing.size)) for thing, g in zip(things, grown, strict=True)]
 
 
 def _spread(rng: random.Random, things: list[Thing], low: tuple, high: tuple, gap: float) -> list[tuple[float, float]]:
@@ -219,12 +226,16 @@ def _meadow(rng: random.Random, config: ScenesConfig) -> Scene:
     for thing, row in zip(things, rows, strict=True):
         way = rng.choice((-1.0, 1.0))
         edge = 0.7 * (row + 1.0)
-        if rng.random() < 0.4:  # comes in from outside
-            x, speed = -way * (edge + thing.size[0] / 2 + rng.uniform(0.1, 1.2)), rng.uniform(1.6, 2.6)
+        heading, kind = (0.0 if way > 0 else math.pi), rng.random()
+        if kind < 0.5:  # comes in from outside
+            x, speed = -way * (edge + thing.size[0] / 2 + rng.uniform(0.1, 2.5)), rng.uniform(1.6, 2.6)
         else:
             x, speed = rng.uniform(-edge, edge) * 0.8, rng.choice((0.0, rng.uniform(0.8, 1.8)))
-        heading = 0.0 if way > 0 else math.pi
-        bodies.append(Body(thing.label, thing.size, thing.colour, (x, row), heading, (way * speed, 0.0)))
+        if 0.5 <= kind < 0.75:  # comes nearer or goes away
+            heading = way * math.pi / 2
+            row -= way * 0.8
+        velocity = (speed * math.cos(heading), speed * math.sin(heading))
+        bodies.append(Body(thing.label, thing.size, thing.colour, (x, row), heading, velocity))
     size = picture_size("tao", config)
     turning = rng.uniform(-0.05, 0.05) if rng.random() < config.moving else 0.0
     heading = math.pi / 2 - turning * config.duration / 2

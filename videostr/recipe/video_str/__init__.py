@@ -1,0 +1,6 @@
+"""Spatio-temporal reasoning with relation graphs; `recipes/video_str.py` is its command line."""
+
+from videostr.recipe.video_str.config import VideoStrConfig
+from videostr.recipe.video_str.stages import run_video_str
+
+__all__ = ["VideoStrConfig", "run_video_str"]
