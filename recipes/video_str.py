@@ -4,6 +4,8 @@
     python recipes/video_str.py --config recipes/configs/video_str_qwen2_5_vl_7b.yaml --out runs/str \\
         --set data.train=stv/train.jsonl data.test=stv/val.jsonl
 
+    python recipes/video_str.py --ablation --out runs/ablation
+
 Stages: prepare, model, base (of a checkpoint), sft, sft_eval, rl, rl_eval, turned. Each is remembered under OUT; the
 same command continues an interrupted run.
 """
@@ -11,7 +13,7 @@ same command continues an interrupted run.
 import sys
 
 from videostr.recipe.command import run_recipe
-from videostr.recipe.video_str import VideoStrConfig, run_video_str
+from videostr.recipe.video_str import VideoStrConfig, run_ablation, run_video_str
 
 SMOKE = (
     "data.cold_start_scenes=6",
@@ -32,4 +34,5 @@ SMOKE = (
 )
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(__doc__, VideoStrConfig, SMOKE, run_video_str))
+    ablation = ("what each part of the reward is worth: GRPO with and without it", run_ablation)
+    sys.exit(run_recipe(__doc__, VideoStrConfig, SMOKE, run_video_str, instead={"--ablation": ablation}))

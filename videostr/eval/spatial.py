@@ -14,7 +14,7 @@ from videostr.rewards import RewardBatch, RewardSpec, TermSpec, score_answers
 
 # The name that a kind's score has in the literature.
 MEASURES = {"choice": "accuracy", "number": "mra", "box": "iou", "tube": "iou"}
-PARTS = ("node", "distance", "angle", "displacement")
+PARTS = ("node", "distance", "angle", "direction", "displacement")
 
 
 class SpatialTask:
@@ -30,11 +30,13 @@ class SpatialTask:
         self.scale = GRID_SCALE if scale == "grid" else scale
         options = {"scale": scale, "tolerance": tolerance}
         graph = {part: TermSpec("graph", 0.0, options=options | {"part": part}) for part in PARTS}
+        graph["direction"] = TermSpec("graph", 0.0, options=options | {"part": "angle", "angle": "direction"})
         self._measure = RewardSpec({"answer": TermSpec("answer"), "format": TermSpec("format"), **graph}, ["answer"])
 
     def rows(self, sample: Sample, texts: Sequence[str], scored: RewardBatch) -> list[dict[str, Any]]:
-        """task, kind, truth and source of the question; score: of the answer; format, node, distance, angle,
-        displacement: 0 to 1, whether or not the reward looks at them; null of a sample without a graph."""
+        """task, kind, truth and source of the question; score: of the answer; format and the graph's PARTS: 0 to 1,
+        whether or not the reward looks at them; null of a sample without a graph. angle is that of turns, direction
+        the absolute one."""
         graph = sample.meta.get("graph")
         measured = score_answers(self._measure, sample, texts, [0] * len(texts))
         about = {
@@ -55,7 +57,7 @@ class SpatialTask:
         """Means over the rows.
 
         accuracy (choices), mra (numbers), iou (boxes and tubes); score: the mean over the kinds that there are.
-        node, distance, angle, displacement: parts of the graph's score. distance_error: in the graph's unit,
+        PARTS: of the graph's score. distance_error: in the graph's unit,
         angle_error: in degrees; an edge that is missing counts as the largest error that the score knows.
         tasks: of each task its score and number of samples. format: share of well-formed answers; samples.
         """

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from videostr.data.prompts import render_prompt
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
@@ -39,6 +41,11 @@ class Prompter:
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
         return build_prompt(self.policy, render_prompt(self.prompt, query, times, meta), videos=pairs)
 
+    def shuffled(self, sample: Sample, seed: int) -> Prompt:
+        """The prompt of one sample with its video's frames in another order; the written times stay in order."""
+        video = self.cache.load(sample.video, self.frames)
+        return self.ask(sample.query, shuffle_frames(video, seed, self.frames.temporal_patch_size), sample.meta)
+
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""
         return replace(self, cache=VideoCache(0))
@@ -54,6 +61,17 @@ class Prompter:
             else:
                 kept.append(sample)
         return kept, prompts
+
+
+def shuffle_frames(video: VideoInputs, seed: int, size: int) -> VideoInputs:
+    """The video with its frames in another order, their times as before. size: frames a temporal patch."""
+    pairs, rows = int(video.grid_thw[0]), int(video.grid_thw[1:].prod())
+    # A row of patches holds channel, frame of the temporal patch, then the pixels.
+    patches = video.pixel_values.reshape(pairs, rows, 3, size, -1)
+    frames = patches.permute(0, 3, 1, 2, 4).flatten(0, 1)
+    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed))
+    shuffled = frames[order].unflatten(0, (pairs, size)).permute(0, 2, 3, 1, 4)
+    return replace(video, pixel_values=shuffled.reshape(video.pixel_values.shape))
 
 
 def split_pairs(video: VideoInputs) -> list[VideoInputs]:

@@ -71,8 +71,10 @@ def poses(scene: Scene) -> str:
 def write(directory: Path, name: str, scene: Scene, views: list[list[View]]) -> None:
     """label_02/NAME.txt, calib/NAME.txt and oxts/NAME.txt under `directory`. views: of every frame."""
     labels = [line for index, seen in enumerate(views) for line in label_lines(scene, index, seen)]
-    atomic.write_text(directory / "calib" / f"{name}.txt", calibration(scene))
-    atomic.write_text(directory / "oxts" / f"{name}.txt", poses(scene))
+    for kind, text in (("calib", calibration(scene)), ("oxts", poses(scene))):
+        (directory / kind).mkdir(parents=True, exist_ok=True)
+        (directory / kind / f"{name}.txt").write_text(text)
+    # Last, and all or nothing: its presence says that the others are whole.
     atomic.write_text(directory / "label_02" / f"{name}.txt", "\n".join(labels) + "\n" if labels else "")
 
 

@@ -16,7 +16,7 @@ from videostr.data.scenes.camera import Camera, CameraPath
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE, YELLOW, PURPLE = (215, 35, 35), (25, 160, 60), (40, 70, 225), (235, 210, 40), (165, 40, 190)
-FPS = 10  # KITTI's
+FPS = {"scannet": 6, "kitti": 10, "tao": 6}  # KITTI's own; the others' are higher
 KINDS = ("scannet", "kitti", "tao")
 
 
@@ -92,7 +92,10 @@ class Scene:
     camera: CameraPath
     ground: Colour
     room: tuple[float, float] | None = None
-    fps: int = FPS
+
+    @property
+    def fps(self) -> int:
+        return FPS[self.kind]
 
     @property
     def frames(self) -> int:

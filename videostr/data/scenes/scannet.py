@@ -1,5 +1,6 @@
 """A room in ScanNet's files (aggregation, segmentation, mesh, axis alignment), and as VSI-Bench's JSON of boxes."""
 
+import json
 import math
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def boxes(scene: Scene) -> dict:
 def write(directory: Path, name: str, scene: Scene) -> None:
     """scans/NAME/… under `directory`: the mesh has one segment a body, and one for the floor, which has no label."""
     folder = directory / "scans" / name
+    (folder / "pose").mkdir(parents=True, exist_ok=True)
+    (folder / "intrinsic").mkdir(exist_ok=True)
     points, segments, groups = [], [], []
     for number, body in enumerate(scene.bodies):
         points.append(_surface(corners(body, 0.0)))
@@ -50,32 +53,31 @@ def write(directory: Path, name: str, scene: Scene) -> None:
     width, depth = scene.room
     floor = np.array([[x, y, 0.0] for y in (-depth / 2, depth / 2) for x in (-width / 2, width / 2)])
     segments += [len(groups)] * len(floor)
-    atomic.write_bytes(folder / f"{name}{MESH}.ply", _mesh(np.concatenate([*points, floor])))
+    (folder / f"{name}{MESH}.ply").write_bytes(_mesh(np.concatenate([*points, floor])))
     source = f"scannet.{name}{SEGMENTS}"
-    atomic.write_json(folder / f"{name}{SEGMENTS}", {"sceneId": name, "segIndices": segments}, indent=None)
-    atomic.write_text(
-        folder / f"{name}.txt",
+    (folder / f"{name}{SEGMENTS}").write_text(json.dumps({"sceneId": name, "segIndices": segments}))
+    (folder / f"{name}.txt").write_text(
         f"axisAlignment = {' '.join(f'{value:.6f}' for value in np.eye(4).flatten())}\n"
         f"colorHeight = {NATIVE['scannet'][1]}\ncolorWidth = {NATIVE['scannet'][0]}\nnumColorFrames = {scene.frames}\n",
     )
     _write_cameras(folder, scene)
-    # Last: its presence says that the others are whole.
+    # Last, and all or nothing: its presence says that the others are whole.
     aggregation = {"sceneId": f"scannet.{name}", "appId": "Aggregator.v2", "segGroups": groups, "segmentsFile": source}
     atomic.write_json(folder / f"{name}.aggregation.json", aggregation, indent=None)
 
 
 def _write_cameras(folder: Path, scene: Scene) -> None:
-    """intrinsic/intrinsic_color.txt, and pose/N.txt: camera -> scan, every fifth of a second."""
+    """intrinsic/intrinsic_color.txt, and pose/N.txt: camera -> scan, of every frame."""
     across, down = (native / own for native, own in zip(NATIVE["scannet"], (scene.width, scene.height), strict=True))
     camera = scene.camera.start
     intrinsics = np.diag([camera.focal * across, camera.focal * down, 1.0, 1.0])
     intrinsics[:2, 2] = camera.centre[0] * across, camera.centre[1] * down
-    atomic.write_text(folder / "intrinsic/intrinsic_color.txt", _matrix(intrinsics))
-    for index in range(0, scene.frames, scene.fps // 5):
+    (folder / "intrinsic/intrinsic_color.txt").write_text(_matrix(intrinsics))
+    for index in range(scene.frames):
         camera = scene.camera.at(index / scene.fps)
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = camera.rotation.T, camera.position
-        atomic.write_text(folder / f"pose/{index}.txt", _matrix(pose))
+        (folder / f"pose/{index}.txt").write_text(_matrix(pose))
 
 
 def _matrix(matrix_44: np.ndarray) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from videostr.data.scenes.plan import NATIVE, THINGS, Scene
 from videostr.data.scenes.render import View
 
-EVERY = 5  # of the video's frames every fifth is annotated (TAO: every 30th of a longer video)
+EVERY = 3  # of the video's frames every third is annotated, two a second (TAO: one a second)
 LEAST_SEEN = 0.2  # a body of which less can be seen is not annotated
 DATASET = "Scenes"
 

@@ -32,12 +32,12 @@ class DataConfig:
     test: str | None = None
     cold_start: str | None = None
     turned: str | None = None
-    cold_start_scenes: int = 180
-    train_scenes: int = 60
-    test_scenes: int = 40
-    questions: int = 4
-    pairs: int = 6000
-    test_pairs: int = 600
+    cold_start_scenes: int = 120
+    train_scenes: int = 40
+    test_scenes: int = 30
+    questions: int = 24
+    pairs: int = 4000
+    test_pairs: int = 500
     turn: float = 90.0
     world: ScenesConfig = field(default_factory=ScenesConfig)
     annotator: AnnotatorConfig = field(default_factory=AnnotatorConfig)
@@ -81,6 +81,14 @@ class RewardChange:
 
 
 @dataclass
+class AblationConfig:
+    """Of `--ablation`: the seeds, and the variants (videostr.recipe.video_str.ablation.VARIANTS); none: all of them."""
+
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    variants: list[str] = field(default_factory=list)
+
+
+@dataclass
 class VideoStrConfig(RecipeConfig):
     """reward: a spec whose task has a term "answer" of type "answer"; reward_change: what is changed of it.
 
@@ -93,41 +101,44 @@ class VideoStrConfig(RecipeConfig):
     model: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             tiny=TinyConfig(
-                hidden=128, layers=4, mlp=384, vision_hidden=96, vision_layers=2, vision_mlp=192, vocab_size=640
+                hidden=96, layers=3, mlp=288, vision_hidden=64, vision_layers=2, vision_mlp=128, vocab_size=640
             )
         )
     )
     prompt: PromptConfig = field(
         default_factory=lambda: PromptConfig(
             name="video_str_plain",
-            frames=FramePolicy(rule="transformers_qwen2_vl", min_pixels=28 * 28 * 12, max_pixels=28 * 28 * 15),
+            frames=FramePolicy(
+                rule="transformers_qwen2_vl", num_frames=4, min_pixels=28 * 28 * 12, max_pixels=28 * 28 * 12
+            ),
         )
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=1200,
+            steps=900,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=200, eval_every=200),
+            loop=LoopConfig(save_every=150, eval_every=300),
         )
     )
     reward: str = "video_str"
     reward_change: RewardChange = field(default_factory=lambda: RewardChange(length=(30, 90)))
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
-            steps=150,
+            steps=80,
             prompts_per_step=16,
             prompts_per_update=16,
             micro_batch=8,
-            sampling=SamplingConfig(max_new_tokens=160, rollout_batch=16),
-            optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
-            loop=LoopConfig(save_every=50, eval_every=50),
+            sampling=SamplingConfig(max_new_tokens=128, rollout_batch=16),
+            optim=OptimConfig(lr=2e-4, lr_vision=5e-5, weight_decay=0.0),
+            loop=LoopConfig(save_every=20, eval_every=40),
         )
     )
-    eval: EvalConfig = field(default_factory=lambda: EvalConfig(batch_size=50, max_new_tokens=160, curve_samples=150))
+    eval: EvalConfig = field(default_factory=lambda: EvalConfig(batch_size=50, max_new_tokens=128, curve_samples=100))
     scale: float | Literal["grid", "diagonal"] = "grid"
     tolerance: float = 0.25
+    ablation: AblationConfig = field(default_factory=AblationConfig)
 
     def scorer(self) -> RewardSpec:
         """The reward of training. Raises ValueError for one that the recipe cannot use."""
