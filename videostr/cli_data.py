@@ -1,4 +1,4 @@
-"""`videostr data …`: public sets to samples, samples to other trainers' formats, spatial questions and a look at them."""
+"""`videostr data …`: public sets to samples, samples to other formats, spatial questions and a look at them."""
 
 import argparse
 import sys

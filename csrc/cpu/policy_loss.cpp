@@ -265,16 +265,46 @@ void block(const Inputs<double>& in, const Options<double>& o, const Answer<doub
   one_block(in, o, answer, n, grad_logprob, grad_entropy, sums, shared);
 }
 
+// Sums over the kept tokens of n <= kBlock: log-ratio, log-ratio within its limits.
+template <typename A>
+VIDEOSTR_INLINE void sum_log_ratios(const Inputs<A>& in, int64_t n, A* __restrict sums) {
+  const auto* mask = reinterpret_cast<const uint8_t*>(in.mask);
+  const A *logprob = in.logprob, *old_logprob = in.old_logprob;
+  A plain(0), limited(0);
+#pragma omp simd reduction(+ : plain, limited)
+  for (int64_t i = 0; i < n; ++i) {
+    const A delta = mask[i] != 0 ? logprob[i] - old_logprob[i] : A(0);
+    plain += delta;
+    limited += limit(delta);
+  }
+  sums[0] = plain;
+  sums[1] = limited;
+}
+VIDEOSTR_CLONES void log_ratios(const Inputs<float>& in, int64_t n, float* sums) { sum_log_ratios(in, n, sums); }
+void log_ratios(const Inputs<double>& in, int64_t n, double* sums) { sum_log_ratios(in, n, sums); }
+
+// grad += share where the token is kept.
+template <typename A>
+VIDEOSTR_INLINE void add_to_kept(const bool* kept, int64_t n, A share, A* __restrict grad) {
+  const auto* mask = reinterpret_cast<const uint8_t*>(kept);
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) grad[i] += static_cast<A>(mask[i]) * share;
+}
+VIDEOSTR_CLONES void spread(const bool* kept, int64_t n, float share, float* grad) { add_to_kept(kept, n, share, grad); }
+void spread(const bool* kept, int64_t n, double share, double* grad) { add_to_kept(kept, n, share, grad); }
+
 // What the tokens of an answer share, where it takes a look at all of them first.
 template <typename A>
 void look_ahead(const Inputs<A>& in, const Options<A>& o, int64_t length, int64_t tokens, Answer<A>* answer) {
   double delta_sum = 0.0, limited_sum = 0.0, gap_sum = 0.0, log_importance = 0.0;
-  for (int64_t i = 0; i < length; ++i) {
+  for (int64_t begin = 0; begin < length; begin += kBlock) {
+    A part[2];
+    log_ratios(in.from(begin), std::min(kBlock, length - begin), part);
+    delta_sum += part[0];
+    limited_sum += part[1];
+  }
+  for (int64_t i = 0; o.importance && i < length; ++i) {
     if (!in.mask[i]) continue;
-    const A delta = in.logprob[i] - in.old_logprob[i];
-    delta_sum += delta;
-    limited_sum += limit(delta);
-    if (!o.importance) continue;
     const A gap = in.old_logprob[i] - in.sampler_logprob[i];
     gap_sum += gap;
     log_importance += std::clamp(std::log(o.weigh(std::exp(limit(gap)))), A(kLogTiny), A(kLogRatioLimit));
@@ -308,8 +338,7 @@ void one_answer(const Inputs<A>& in, const Options<A>& o, int64_t length, int64_
     if (sums[k] != 0) sums[k] *= answer.weight;
   if (sequence && tokens > 0) {
     const A share = static_cast<A>(shared * answer.weight / static_cast<double>(tokens));
-    for (int64_t i = 0; i < length; ++i)
-      if (in.mask[i]) grad_logprob[i] += share;
+    spread(in.mask, length, share, grad_logprob);
   }
 }
 

@@ -23,9 +23,9 @@ def prefix_attention(
 ) -> Tensor:
     """Attention in which a prompt sees itself and an answer sees its prompt and itself, each causally.
 
-    Memory is linear in T, except on the CPU, where stretches are padded to the longest. There torch's flash kernel does
-    the work; on CUDA, in float16 and bfloat16 with D a multiple of 8 up to 256, flash-attention's kernels for sequences
-    of different lengths; flex_attention otherwise.
+    Memory is linear in T. On the CPU torch's flash kernel does the work, on stretches of about equal lengths at a time;
+    on CUDA, in float16 and bfloat16 with D a multiple of 8 up to 256, flash-attention's kernels for sequences of
+    different lengths; flex_attention otherwise.
 
     Args:
         query_THD: (T, H, D), floating; T the layout's tokens.
@@ -70,10 +70,11 @@ class _Merged(torch.autograd.Function):
     def forward(ctx, query, key, value, layout: PrefixLayout, scale: float, kernel: prefix_flash.Kernel) -> Tensor:
         states = query, key, value
         out, lse = torch.empty_like(query), query.new_empty(query.shape[:2], dtype=wide_dtype(query.dtype))
-        (of_prompts, *of_answers), place = _parts(layout), layout.prompts.at_T
-        out[place], lse[place] = kernel.forward(*states, *of_prompts, scale)
+        of_prompts, *of_answers = layout.parts
+        place = of_prompts.queries.at_T
+        out[place], lse[place] = kernel.forward(*states, of_prompts, scale)
         if of_answers:
-            (out_1, lse_1), (out_2, lse_2) = (kernel.forward(*states, *part, scale) for part in of_answers)
+            (out_1, lse_1), (out_2, lse_2) = (kernel.forward(*states, part, scale) for part in of_answers)
             merged, place = torch.logaddexp(lse_1, lse_2), layout.answers.at_T
             weight_1, weight_2 = (torch.exp(part - merged)[..., None] for part in (lse_1, lse_2))
             out[place] = (weight_1 * out_1 + weight_2 * out_2).to(out.dtype)
@@ -87,16 +88,9 @@ class _Merged(torch.autograd.Function):
     def backward(ctx, grad_out: Tensor):
         *states, out, lse = ctx.saved_tensors
         totals = [torch.zeros_like(x) for x in states]
-        for queries, keys, causal in _parts(ctx.layout):
-            grads = ctx.kernel.backward(grad_out, *states, out, lse, queries, keys, causal, ctx.scale)
-            for total, grad, place in zip(totals, grads, (queries.at_T, keys.at_T, keys.at_T), strict=True):
+        for part in ctx.layout.parts:
+            grads = ctx.kernel.backward(grad_out, *states, out, lse, part, ctx.scale)
+            places = part.queries.at_T, part.keys.at_T, part.keys.at_T
+            for total, grad, place in zip(totals, grads, places, strict=True):
                 total[place] += grad
         return *totals, None, None, None
-
-
-def _parts(layout: PrefixLayout):
-    """(queries, keys, causal) of each flash call."""
-    yield layout.prompts, layout.prompts, True
-    if layout.answers is not None:
-        yield layout.tails, layout.prompts, False
-        yield layout.answers, layout.answers, True

@@ -1,7 +1,7 @@
 """torch's flash-attention kernels on stretches of a packed row: out and logsumexp, and gradients from any given ones.
 
-States are (T, H, D) of the whole row. A call takes the S stretches of `queries`, each of which looks at the stretch of
-`keys` with the same number; results are of the queries' tokens, in the order of `queries.at_T`.
+States are (T, H, D) of the whole row. Results are of the part's queries, in the order of `part.queries.at_T`; gradients
+of keys and values in that of `part.keys.at_T`.
 """
 
 from typing import Protocol
@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .prefix_layout import Sequences
+from .prefix_layout import Part, Rectangle
+from .reference import wide_dtype
 
 MOST_WIDTH, MOST_WIDTH_SMALL = 256, 192  # of a head, in flash-attention's CUDA kernels; on GPUs with less shared memory
 
@@ -18,9 +19,7 @@ class Kernel(Protocol):
     """lse is natural logarithms, float32 (float64 for float64), (T', H)."""
 
     @staticmethod
-    def forward(
-        query: Tensor, key: Tensor, value: Tensor, queries: Sequences, keys: Sequences, causal: bool, scale: float
-    ) -> tuple[Tensor, Tensor]:
+    def forward(query: Tensor, key: Tensor, value: Tensor, part: Part, scale: float) -> tuple[Tensor, Tensor]:
         """out (T', H, D), lse."""
 
     @staticmethod
@@ -31,12 +30,10 @@ class Kernel(Protocol):
         value: Tensor,
         out: Tensor,
         lse: Tensor,
-        queries: Sequences,
-        keys: Sequences,
-        causal: bool,
+        part: Part,
         scale: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """grad_out, out, lse: of the whole row. Gradients of the queries' and the keys' tokens."""
+        """grad_out, out, lse: of the whole row. Gradients of the queries, keys and values of the part."""
 
 
 def choose(query: Tensor) -> type[Kernel] | None:
@@ -59,32 +56,32 @@ class Varlen:
     """
 
     @staticmethod
-    def forward(query, key, value, queries, keys, causal, scale):
-        states = query[queries.at_T], key[keys.at_T], value[keys.at_T]
+    def forward(query, key, value, part, scale):
+        states = query[part.queries.at_T], key[part.keys.at_T], value[part.keys.at_T]
         out, lse_HT, *_ = torch.ops.aten._flash_attention_forward(
-            *states, *_lengths(queries, keys), 0.0, causal, False, scale=scale
+            *states, *_lengths(part), 0.0, part.causal, False, scale=scale
         )
         return out, lse_HT.T
 
     @staticmethod
-    def backward(grad_out, query, key, value, out, lse, queries, keys, causal, scale):
-        states = query[queries.at_T], key[keys.at_T], value[keys.at_T]
+    def backward(grad_out, query, key, value, out, lse, part, scale):
+        asking, asked = part.queries.at_T, part.keys.at_T
         no_dropout = query.new_empty(2, dtype=torch.uint64), query.new_empty((), dtype=torch.uint64)
         return torch.ops.aten._flash_attention_backward(
-            grad_out[queries.at_T],
-            *states,
-            out[queries.at_T],
-            lse[queries.at_T].T.contiguous(),
-            *_lengths(queries, keys),
+            grad_out[asking],
+            *(query[asking], key[asked], value[asked]),
+            out[asking],
+            lse[asking].T.contiguous(),
+            *_lengths(part),
             0.0,
-            causal,
+            part.causal,
             *no_dropout,
             scale=scale,
         )
 
 
-def _lengths(queries: Sequences, keys: Sequences) -> tuple[Tensor, Tensor, int, int]:
-    return queries.cu_seqlens_S1, keys.cu_seqlens_S1, queries.longest, keys.longest
+def _lengths(part: Part) -> tuple[Tensor, Tensor, int, int]:
+    return part.queries.cu_seqlens_S1, part.keys.cu_seqlens_S1, part.queries.longest, part.keys.longest
 
 
 class Padded:
@@ -94,29 +91,42 @@ class Padded:
     """
 
     @staticmethod
-    def forward(query, key, value, queries, keys, causal, scale):
-        repeat, options = _sharing(query, key, causal), _options(query, keys, causal, scale)
-        states = _states(query, key, value, queries, keys, causal)
-        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*states, **options)
-        return tuple(_tokens(_unfold(x, repeat), queries.rows_T) for x in (out, lse))
+    def forward(query, key, value, part, scale):
+        repeat = _sharing(query, key, part.causal)
+        total = len(part.queries.at_T)
+        result = (
+            query.new_empty(total, *query.shape[1:]),
+            query.new_empty(total, query.shape[1], dtype=wide_dtype(query.dtype)),
+        )
+        for queries, keys in part.blocks:
+            states, options = (
+                _states(query, key, value, queries, keys, part.causal),
+                _options(query, keys, part.causal, scale),
+            )
+            found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*states, **options)
+            for whole, x in zip(result, found, strict=True):
+                whole.index_copy_(0, queries.place_T, _tokens(_unfold(x, repeat), queries))
+        return result
 
     @staticmethod
-    def backward(grad_out, query, key, value, out, lse, queries, keys, causal, scale):
-        repeat, options = _sharing(query, key, causal), _options(query, keys, causal, scale)
-        # lse = inf at padding: its P is 0, and so is all that it would add
-        given = (_padded(x, queries, fill) for x, fill in ((grad_out, 0.0), (out, 0.0), (lse, torch.inf)))
-        grad_out, out, lse = (_fold(x, repeat) for x in given)
-        dropout, options["attn_mask"] = options.pop("dropout_p"), options.get("attn_mask")
-        grads = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            *(grad_out, *_states(query, key, value, queries, keys, causal), out, lse),
-            dropout,
-            **options,
-        )
-        grad_query = _unfold(grads[0], repeat)
-        grad_key, grad_value = (
-            x if x.shape[1] == key.shape[1] else x.unflatten(1, (key.shape[1], -1)).sum(2) for x in grads[1:]
-        )
-        return tuple(_tokens(x, s.rows_T) for x, s in ((grad_query, queries), (grad_key, keys), (grad_value, keys)))
+    def backward(grad_out, query, key, value, out, lse, part, scale):
+        repeat = _sharing(query, key, part.causal)
+        asking, asked = len(part.queries.at_T), len(part.keys.at_T)
+        totals = [x.new_zeros(n, *x.shape[1:]) for x, n in ((query, asking), (key, asked), (value, asked))]
+        for queries, keys in part.blocks:
+            options = _options(query, keys, part.causal, scale)
+            # lse = inf at padding: its P is 0, and so is all that it would add
+            given = (_padded(x, queries, fill) for x, fill in ((grad_out, 0.0), (out, 0.0), (lse, torch.inf)))
+            grad_block, *forward = (_fold(x, repeat) for x in given)
+            dropout, options["attn_mask"] = options.pop("dropout_p"), options.get("attn_mask")
+            grads = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+                *(grad_block, *_states(query, key, value, queries, keys, part.causal), *forward), dropout, **options
+            )
+            shared = (x if x.shape[1] == key.shape[1] else x.unflatten(1, (key.shape[1], -1)).sum(2) for x in grads[1:])
+            of = queries, keys, keys
+            for total, grad, where in zip(totals, (_unfold(grads[0], repeat), *shared), of, strict=True):
+                total.index_copy_(0, where.place_T, _tokens(grad, where))
+        return tuple(totals)
 
 
 def _sharing(query: Tensor, key: Tensor, causal: bool) -> int:
@@ -124,7 +134,7 @@ def _sharing(query: Tensor, key: Tensor, causal: bool) -> int:
     return 1 if causal else query.shape[1] // key.shape[1]
 
 
-def _options(query: Tensor, keys: Sequences, causal: bool, scale: float) -> dict:
+def _options(query: Tensor, keys: Rectangle, causal: bool, scale: float) -> dict:
     options = {"dropout_p": 0.0, "is_causal": causal, "scale": scale}
     if not causal and keys.mask_SL is not None:
         bias_SL = query.new_zeros(keys.mask_SL.shape).masked_fill_(~keys.mask_SL, -torch.inf)
@@ -132,29 +142,31 @@ def _options(query: Tensor, keys: Sequences, causal: bool, scale: float) -> dict
     return options
 
 
-def _states(query, key, value, queries: Sequences, keys: Sequences, causal: bool) -> list[Tensor]:
+def _states(query, key, value, queries: Rectangle, keys: Rectangle, causal: bool) -> list[Tensor]:
     repeat = query.shape[1] // key.shape[1]
-    folded = _fold(rectangle(query, queries), 1 if causal else repeat)
-    shared = [rectangle(x, keys) for x in (key, value)]
+    folded = _fold(_rows(query, queries), 1 if causal else repeat)
+    shared = [_rows(x, keys) for x in (key, value)]
     return [folded, *(x.repeat_interleave(repeat, 1) if causal and repeat > 1 else x for x in shared)]
 
 
-def rectangle(states_THD: Tensor, sequences: Sequences) -> Tensor:
+def _rows(states_THD: Tensor, rectangle: Rectangle) -> Tensor:
     """(T, H, …) -> (S, H, L, …); padding holds some token's values."""
-    index = sequences.index_SL
-    return states_THD.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2)
+    index_SL = rectangle.index_SL
+    return states_THD.index_select(0, index_SL.flatten()).unflatten(0, index_SL.shape).transpose(1, 2)
 
 
-def _padded(states: Tensor, sequences: Sequences, fill: float) -> Tensor:
+def _padded(states: Tensor, rectangle: Rectangle, fill: float) -> Tensor:
     """(T, H, …) -> (S, H, L, …) with `fill` at padding."""
-    flat = states.new_full((sequences.index_SL.numel(), *states.shape[1:]), fill)
-    flat = flat.index_copy_(0, sequences.rows_T, states.index_select(0, sequences.at_T))
-    return flat.unflatten(0, sequences.index_SL.shape).transpose(1, 2)
+    rows = _rows(states, rectangle)
+    if rectangle.mask_SL is None:
+        return rows
+    mask = rectangle.mask_SL[:, None].unflatten(-1, (-1, *[1] * (states.ndim - 2)))
+    return rows.masked_fill(~mask, fill)
 
 
-def _tokens(states: Tensor, rows_T: Tensor) -> Tensor:
+def _tokens(states: Tensor, rectangle: Rectangle) -> Tensor:
     """(S, H, L, …) -> (T', H, …), padding left out."""
-    return states.transpose(1, 2).flatten(0, 1).index_select(0, rows_T)
+    return states.transpose(1, 2).flatten(0, 1).index_select(0, rectangle.inside_T)
 
 
 def _fold(states: Tensor, repeat: int) -> Tensor:

@@ -1,52 +1,106 @@
 """Where the tokens of packed groups are: `[prompt 1, its answers, prompt 2, its answers, …]`, one row."""
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Sequences:
-    """S stretches of the packed row, T' tokens in all, in the forms that attention kernels ask for.
+class Rectangle:
+    """Some stretches as a rectangle of S rows and L columns, right-padded.
 
-    at_T: int64, the row's index of every token, stretch by stretch.
-    cu_seqlens_S1: int32 (S + 1,), where each stretch begins in `at_T`, and T'.
-    index_SL: int64, `at_T` as a rectangle, right-padded with 0; mask_SL: False at padding, None where there is none.
-    rows_T: int64, where each token lies in the flattened rectangle.
-    longest: L.
+    index_SL: int64, the packed row's index of every token, some token's at padding. mask_SL: False at padding, None
+    where there is none. inside_T: int64, where each token lies in the flattened rectangle; place_T: int64, where in its
+    `Sequences.at_T`.
     """
 
-    at_T: Tensor
-    cu_seqlens_S1: Tensor
     index_SL: Tensor
     mask_SL: Tensor | None
-    rows_T: Tensor
-    longest: int
+    inside_T: Tensor
+    place_T: Tensor
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """S stretches of the packed row, T' tokens in all.
+
+    lengths: tokens of each. at_T: int64, the row's index of every token, stretch by stretch. cu_seqlens_S1: int32
+    (S + 1,), where each stretch begins in `at_T`, and T'.
+    """
+
+    lengths: tuple[int, ...]
+    at_T: Tensor
+    cu_seqlens_S1: Tensor
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    def rectangle(self, stretches: Sequence[int] | None = None) -> Rectangle:
+        """These stretches, or all, as rows."""
+        device = self.at_T.device
+        stretch_S = torch.arange(len(self.lengths)) if stretches is None else torch.tensor(stretches)
+        length_S = torch.tensor(self.lengths)[stretch_S].to(device)
+        offset_L = torch.arange(max(self.lengths[s] for s in stretch_S.tolist()), device=device)
+        mask_SL = offset_L[None] < length_S[:, None]
+        place_SL = self.cu_seqlens_S1[stretch_S.to(device), None].long() + offset_L[None]
+        place_SL = torch.where(mask_SL, place_SL, 0)
+        return Rectangle(
+            index_SL=self.at_T[place_SL],
+            mask_SL=None if bool(mask_SL.all()) else mask_SL,
+            inside_T=mask_SL.flatten().nonzero().flatten(),
+            place_T=place_SL[mask_SL],
+        )
 
     def to(self, device: torch.device | str) -> "Sequences":
         """The same with every tensor on `device`."""
-        mask_SL = None if self.mask_SL is None else self.mask_SL.to(device)
-        tensors = (x.to(device) for x in (self.at_T, self.cu_seqlens_S1, self.index_SL))
-        return Sequences(*tensors, mask_SL, self.rows_T.to(device), self.longest)
+        return Sequences(self.lengths, self.at_T.to(device), self.cu_seqlens_S1.to(device))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One set of keys for some queries: each stretch of `queries` looks at the stretch of `keys` with its number.
+
+    causal: both are the same stretches, and a token looks at itself and those before it. blocks, on the CPU: (queries,
+    keys) of stretches of about equal lengths, every query in one of them, so that little is padding.
+    """
+
+    queries: Sequences
+    keys: Sequences
+    causal: bool
+    blocks: tuple[tuple[Rectangle, Rectangle], ...]
+
+    @classmethod
+    def of(cls, queries: Sequences, keys: Sequences, causal: bool) -> "Part":
+        alike = defaultdict(list)
+        if queries.at_T.device.type == "cpu":
+            for stretch, (asking, asked) in enumerate(zip(queries.lengths, keys.lengths, strict=True)):
+                if asking:
+                    alike[_level(asking), _level(asked)].append(stretch)
+        blocks = tuple((queries.rectangle(chosen), keys.rectangle(chosen)) for chosen in alike.values())
+        return cls(queries, keys, causal, blocks)
 
 
 @dataclass(frozen=True, eq=False)
 class PrefixLayout:
-    """T tokens in B groups with K answers that are not empty; made by `from_lengths`.
+    """T tokens in B groups; made by `from_lengths`.
 
-    prompts: B stretches. tails: B stretches, all answers of a group together. answers: K stretches, each answer alone;
-    tails and answers hold the same tokens in the same order, and both are None where there is no such token.
+    prompts: B stretches. answers: K stretches, each answer that is not empty alone; None where there is none.
     group_T: int64, the group of each token. answer_T: int64, the answer of each token, counted over all groups; -1 in
-    prompts.
+    prompts. parts: what the attention is put together from: prompts with themselves; where there are answers, all of a
+    group together with its prompt, and each with itself.
     """
 
     prompts: Sequences
-    tails: Sequences | None
     answers: Sequences | None
     group_T: Tensor
     answer_T: Tensor
+    parts: tuple[Part, ...]
 
     @classmethod
     def from_lengths(cls, prompt_lengths: Sequence[int], answer_lengths: Sequence[Sequence[int]]) -> "PrefixLayout":
@@ -81,13 +135,20 @@ class PrefixLayout:
                 if length:
                     answers.append((size, size + length))
                 size += length
-        return cls(
-            prompts=_sequences(prompts),
-            tails=_sequences(tails) if answers else None,
-            answers=_sequences(answers) if answers else None,
-            group_T=_repeated(group_of),
-            answer_T=_repeated(answer_of),
+        return cls._of(
+            _sequences(prompts),
+            _sequences(tails) if answers else None,
+            _sequences(answers) if answers else None,
+            _repeated(group_of),
+            _repeated(answer_of),
         )
+
+    @classmethod
+    def _of(cls, prompts, tails, answers, group_T, answer_T) -> "PrefixLayout":
+        parts = [Part.of(prompts, prompts, causal=True)]
+        if answers is not None:
+            parts += [Part.of(tails, prompts, causal=False), Part.of(answers, answers, causal=True)]
+        return cls(prompts, answers, group_T, answer_T, tuple(parts))
 
     @property
     def tokens(self) -> int:
@@ -96,25 +157,21 @@ class PrefixLayout:
 
     def to(self, device: torch.device | str) -> "PrefixLayout":
         """The same with every tensor on `device`."""
-        parts = (None if part is None else part.to(device) for part in (self.prompts, self.tails, self.answers))
-        return PrefixLayout(*parts, self.group_T.to(device), self.answer_T.to(device))
+        tails = None if self.answers is None else self.parts[1].queries
+        moved = (None if x is None else x.to(device) for x in (self.prompts, tails, self.answers))
+        return self._of(*moved, self.group_T.to(device), self.answer_T.to(device))
 
 
 def _sequences(spans: list[tuple[int, int]]) -> Sequences:
-    start_S, end_S = torch.tensor(spans, dtype=torch.int64).unbind(1)
-    length_S = end_S - start_S
-    longest = int(length_S.max())
-    offset_L = torch.arange(longest)
-    mask_SL = offset_L[None] < length_S[:, None]
-    index_SL = torch.where(mask_SL, start_S[:, None] + offset_L[None], 0)
-    return Sequences(
-        at_T=index_SL[mask_SL],
-        cu_seqlens_S1=torch.cat([length_S.new_zeros(1), length_S.cumsum(0)]).int(),
-        index_SL=index_SL,
-        mask_SL=None if bool(mask_SL.all()) else mask_SL,
-        rows_T=mask_SL.flatten().nonzero().flatten(),
-        longest=longest,
-    )
+    lengths = tuple(end - start for start, end in spans)
+    bounds = torch.tensor([0, *accumulate(lengths)])
+    start_T = _repeated([(start - int(at), end - start) for (start, end), at in zip(spans, bounds[:-1], strict=True)])
+    return Sequences(lengths, start_T + torch.arange(len(start_T)), bounds.int())
+
+
+def _level(length: int) -> int:
+    """Equal for lengths less than a fifth apart, and for all up to 32, where a call costs more than padding."""
+    return round(4 * math.log2(max(length, 32)))
 
 
 def _repeated(runs: list[tuple[int, int]]) -> Tensor:

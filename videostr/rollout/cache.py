@@ -1,12 +1,13 @@
 """The groups' key/value cache: each prompt's once, each answer's own beside it, and attention over both."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from videostr.model.prefix_attention import PrefixAttention
-from videostr.ops import PrefixLayout
+from videostr.ops.prefix_layout import Rectangle
 
 
 @dataclass
@@ -15,10 +16,14 @@ class Prefill(PrefixAttention):
 
     kept: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
+    @cached_property
+    def prompts(self) -> Rectangle:
+        return self.layout.prompts.rectangle()
+
     def __call__(self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         # Contiguous, or every later product over (B, Hk) would copy them first; keys transposed, which the CPU's small
         # products read three times as fast.
-        index_BP = self.layout.prompts.index_SL
+        index_BP = self.prompts.index_SL
         key_BHPD, value_BHPD = (x[0][:, index_BP].transpose(0, 1) for x in (key, value))
         self.kept.append((key_BHPD.mT.contiguous(), value_BHPD.contiguous()))
         return super().__call__(module, query, key, value, scaling)
@@ -31,7 +36,7 @@ class GroupCache:
     are ordered by group.
     """
 
-    def __init__(self, prefill: list[tuple[Tensor, Tensor]], layout: PrefixLayout, group_size: int, steps: int):
+    def __init__(self, prefill: list[tuple[Tensor, Tensor]], prompts: Rectangle, group_size: int, steps: int):
         self.prefix = prefill  # per layer: keys (B, Hk, D, P), values (B, Hk, P, D)
         key = prefill[0][0]
         groups, kv_heads, width, _ = key.shape
@@ -39,9 +44,9 @@ class GroupCache:
         self.suffix = [(key.new_empty(*answers, width, steps), key.new_empty(*answers, steps, width)) for _ in prefill]
         self.length = 0
         self.bias_BP = None
-        if layout.prompts.mask_SL is not None:
-            self.bias_BP = torch.zeros(layout.prompts.mask_SL.shape, device=key.device)
-            self.bias_BP.masked_fill_(~layout.prompts.mask_SL, float("-inf"))
+        if prompts.mask_SL is not None:
+            self.bias_BP = torch.zeros(prompts.mask_SL.shape, device=key.device)
+            self.bias_BP.masked_fill_(~prompts.mask_SL, float("-inf"))
 
     def keep(self, group_B: Tensor, slot_BS: Tensor) -> None:
         """Go on with these groups (B' indices) and, of each, these answers (B', S' indices)."""

@@ -137,7 +137,7 @@ def _prefill(policy: Policy, prompts: Sequence[Prompt], group_size: int, steps: 
     prefill = Prefill(packed.layout)
     hidden_TD = policy.base.model(**packed.model_inputs(), use_cache=False, attend=prefill)[0][0]
     last_B = torch.tensor([len(prompt) for prompt in prompts]).cumsum(0) - 1
-    return hidden_TD[last_B.to(policy.device)], GroupCache(prefill.kept, packed.layout, group_size, steps)
+    return hidden_TD[last_B.to(policy.device)], GroupCache(prefill.kept, prefill.prompts, group_size, steps)
 
 
 def _uniform(seed: int, steps: int, group_size: int) -> Tensor:

@@ -1,4 +1,5 @@
-"""KITTI tracking: label_02/SEQ.txt, oxts/SEQ.txt and calib/SEQ.txt (both for poses), videos/SEQ.mp4.
+"""KITTI tracking: label_02/SEQ.txt, oxts/SEQ.txt and calib/SEQ.txt (both for poses), videos/SEQ.mp4; image_02/SEQ/*.png
+for the pictures' size, 1242 x 375 where they are not there.
 
 Format: the devkit's readme of the tracking benchmark. A label line: frame, track, type, truncated, occluded, alpha,
 left, top, right, bottom, height, width, length, x, y, z (bottom centre, camera axes), rotation_y.
@@ -6,6 +7,7 @@ left, top, right, bottom, height, width, length, x, y, z (bottom centre, camera 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,12 +61,23 @@ def _read(folder: Path, path: Path, sources: Sources) -> Clip | None:
     numbers, times = numbers[there], times[there]
     pose = _poses(folder, path.stem, len(numbers), sources)
     tracks = [_track(track, names[track], rows[track], pose, len(numbers)) for track in sorted(rows)]
-    right = max(values[1][2] for track in rows.values() for values in track.values())
-    width = max(WIDTH, int(np.ceil(right)) + 1)
+    width, height = _picture_size(folder / "image_02" / path.stem)
     return Clip(
-        "kitti", path.stem, path.stem, video, numbers, times, width, HEIGHT, fps,
+        "kitti", path.stem, path.stem, video, numbers, times, width, height, fps,
         [track for track in tracks if len(track.frame_F)], pose_T44=pose, duration=duration,
     )  # fmt: skip
+
+
+def _picture_size(folder: Path) -> tuple[int, int]:
+    """Pixels that the labels count: of the drive's first picture, where pictures are there; they differ by a few. The
+    video may have another size."""
+    first = min(folder.glob("*.png"), default=None) if folder.is_dir() else None
+    if first is not None:
+        with open(first, "rb") as file:
+            head = file.read(24)
+        if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 24:
+            return struct.unpack(">II", head[16:])
+    return WIDTH, HEIGHT
 
 
 def _label(text: str) -> tuple | None:
@@ -118,11 +131,12 @@ def _poses(folder: Path, scene: str, count: int, sources: Sources) -> np.ndarray
         to_camera = _calibration(calib)
         at = 1
         for item in text_lines(oxts):
+            at = item.line
             words = [] if item.problem is not None else item.value.split()
             if len(words) < 6:
                 raise BadEntry(f"expected at least 6 columns, got {len(words)}: no poses for {scene}")
-            at = item.line + 1
             rows.append([number(word, f"column {at}") for at, word in enumerate(words[:6], start=1)])
+        at = len(rows) + 1
         if len(rows) < count:
             raise BadEntry(f"{len(rows)} lines for {count} frames: no poses for {scene}")
     except BadEntry as error:

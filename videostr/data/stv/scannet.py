@@ -1,9 +1,10 @@
 """ScanNet: boxes of whole rooms, from VSI-Bench's per-scene JSON or from the scans' own files.
 
 FOLDER/*.json                  VSI-Bench: {scene: {object_counts, object_bbox: {class: [box, …]}, …}}; a box is
-                               centroid, axesLengths, normalizedAxes (row k the axis of length k), metres, z up
+                               centroid, axesLengths, normalizedAxes (row k the axis of length k), metres, z up. They
+                               are not in the frame of the poses, unless the scene has "frame": "scan"
 FOLDER/scans/SCENE/            SCENE.aggregation.json, SCENE_vh_clean_2.0.010000.segs.json, SCENE_vh_clean_2.ply and
-                               SCENE.txt (axisAlignment): boxes around the instances' vertices, where no JSON has SCENE
+                               SCENE.txt (axisAlignment): boxes around the instances' vertices, in place of the JSON's
 FOLDER/scans/SCENE/pose/N.txt  camera -> scan, 4 x 4, of frame N; with intrinsic/intrinsic_color.txt: what is seen when
 FOLDER/videos/SCENE.mp4
 """
@@ -30,6 +31,8 @@ WIDTH, HEIGHT = 1296, 968
 _STRUCTURE = frozenset(("wall", "floor", "ceiling", "object", "unknown", "otherfurniture", "otherprop", "remove"))
 _LOOKS = 64  # poses that are looked at a scan, evenly: a person walks, half a second is enough
 
+_NOWHERE = np.zeros(0, np.int64), None, np.eye(3), (WIDTH, HEIGHT)  # cameras that are not known
+
 Box = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -48,7 +51,11 @@ def read_scannet(folder: Path, sources: Sources) -> Iterator[tuple[str, str, Cal
                 sources.problem(str(path), item.line, f"scene {item.key} was there before")
                 continue
             done.add(item.key)
-            yield item.key, _room(item.key), lambda item=item, path=path: _listed(folder, path, item, sources)
+            scan = scans / item.key
+            if (scan / f"{item.key}.aggregation.json").is_file():  # in the frame of the poses
+                yield item.key, _room(item.key), lambda scan=scan: _scanned(folder, scan, sources)
+            else:
+                yield item.key, _room(item.key), lambda item=item, path=path: _listed(folder, path, item, sources)
     for scan in sorted(scans.iterdir()) if scans.is_dir() else ():
         if scan.name not in done and (scan / f"{scan.name}.aggregation.json").is_file():
             yield scan.name, _room(scan.name), lambda scan=scan: _scanned(folder, scan, sources)
@@ -77,7 +84,9 @@ def _listed(folder: Path, path: Path, item: Any, sources: Sources) -> Clip | Non
                 sources.problem(str(path), item.line, f"{item.key}, {name}[{at}]: {error.detail}")
     if isinstance(counts, dict):  # a class whose boxes are not as many as its count cannot be counted
         short |= {_name(name) for name, n in counts.items() if n != sum(_name(t) == _name(name) for t, _ in tracks)}
-    return _clip(folder, item.key, tracks, sources, np.eye(4), short)
+    # VSI-Bench's boxes are centred on the room, where no pose belongs; "frame": "scan" says that they are not.
+    align = np.eye(4) if item.value.get("frame") == "scan" else None
+    return _clip(folder, item.key, tracks, sources, align, short)
 
 
 def _box(value: Any) -> Box:
@@ -161,13 +170,14 @@ def _name(name: str) -> str:
 
 
 def _clip(
-    folder: Path, scene: str, boxes: list[tuple[str, Box]], sources: Sources, align: np.ndarray, short: set[str]
+    folder: Path, scene: str, boxes: list[tuple[str, Box]], sources: Sources, align: np.ndarray | None, short: set[str]
 ) -> Clip | None:
     boxes = [(_name(name), box) for name, box in boxes if _name(name) and _name(name) not in _STRUCTURE]
     if not boxes:
         return None
     video = str(folder / "videos" / f"{scene}.mp4")
-    numbers, pose, intrinsics, (width, height) = _cameras(folder / "scans" / scene, align, sources)
+    scan = folder / "scans" / scene
+    numbers, pose, intrinsics, (width, height) = _NOWHERE if align is None else _cameras(scan, align, sources)
     times, fps, there, duration = frame_seconds(sources, video, FPS, numbers)
     numbers, times, pose = numbers[there], times[there], None if pose is None else pose[there]
     centre, size, axes = (np.array([box[k] for _, box in boxes]) for k in range(3))
@@ -193,7 +203,7 @@ def _clip(
 
 def _cameras(scan: Path, align: np.ndarray, sources: Sources):
     """(frame numbers, camera -> aligned world (T, 4, 4) or None, intrinsics (3, 3), (width, height))."""
-    size, none = (WIDTH, HEIGHT), (np.zeros(0, np.int64), None, np.eye(3))
+    size, none = _NOWHERE[3], _NOWHERE[:3]
     path = scan / "intrinsic" / "intrinsic_color.txt"
     files = sorted(((int(p.stem), p) for p in (scan / "pose").glob("*.txt") if p.stem.isdecimal()), key=lambda x: x[0])
     if not files or not path.is_file():

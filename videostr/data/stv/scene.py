@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -121,6 +122,8 @@ def frame_seconds(
     file where it is there."""
     seconds = None if sources.frame_times is None else sources.frame_times(video)
     if seconds is None or not len(seconds):
+        if sources.frame_times is not None and os.path.isfile(video):
+            sources.notes["videos that cannot be read"] += 1
         return numbers / fps, fps, np.ones(len(numbers), bool), None
     seconds = np.asarray(seconds, np.float64)
     there = numbers < len(seconds)

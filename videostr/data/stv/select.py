@@ -54,12 +54,9 @@ def select(table: Table, count: int) -> tuple[np.ndarray, Counter]:
         share = fill([sum(sizes[c] for c in mine if c[2:] == kind) for kind in kinds], min(wanted[task], have))
         for kind, quota in zip(kinds, share, strict=True):
             both = [cell for cell in mine if cell[2:] == kind]
-            total = sum(sizes[cell] for cell in both)
-            for cell in both:
-                for group in kept[cell]:
-                    part = _thin(table, columns, group, quota / total)
-                    left["not_needed"] += len(group) - len(part)
-                    rows += part
+            groups = [group for cell in both for group in kept[cell]]
+            rows += _thin(columns, groups, quota)
+            left["not_needed"] += sum(map(len, groups)) - quota
     return np.array(sorted(rows), np.int64), left
 
 
@@ -94,17 +91,17 @@ def _choices(table: Table, key: np.ndarray, rows: list[int], left: Counter) -> l
     return kept
 
 
-def _thin(table: Table, columns: dict[str, np.ndarray], rows: list[int], share: float) -> list[int]:
-    """The same share of every answer."""
-    if share >= 1:
-        return rows
-    by_answer: dict[tuple, list[int]] = defaultdict(list)
-    for row in rows:
-        by_answer[columns["value"][row], columns["key"][row]].append(row)
-    kept, owed = [], 0.5
-    for answer in sorted(by_answer):
-        owed += len(by_answer[answer]) * share
-        take = int(owed)
-        owed -= take
-        kept += by_answer[answer][:take]
+def _thin(columns: dict[str, np.ndarray], groups: list[list[int]], count: int) -> list[int]:
+    """`count` rows, the same share of every answer of every group."""
+    share = count / sum(map(len, groups))
+    kept, owed = [], 0.5  # what rounding owes goes on to the next answer
+    for rows in groups:
+        by_answer: dict[tuple, list[int]] = defaultdict(list)
+        for row in rows:
+            by_answer[columns["value"][row], columns["key"][row]].append(row)
+        for answer in sorted(by_answer):
+            owed += len(by_answer[answer]) * share
+            take = min(int(owed), len(by_answer[answer]))
+            owed -= take
+            kept += by_answer[answer][:take]
     return kept

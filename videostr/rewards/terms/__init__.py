@@ -15,6 +15,7 @@ from videostr.rewards.terms.interval import IntervalFormatTerm, IntervalTerm
 from videostr.rewards.terms.length import LengthTerm
 from videostr.rewards.terms.number import NumberTerm
 from videostr.rewards.terms.segments import SegmentsFormatTerm, SegmentsTerm
+from videostr.rewards.terms.written_edges import WrittenEdgesTerm
 
 
 class Term(Protocol):
@@ -40,6 +41,7 @@ TERMS: dict[str, type[Term]] = {
     "tube": TubeTerm,
     "answer": AnswerTerm,
     "graph": GraphTerm,
+    "written_edges": WrittenEdgesTerm,
     "length": LengthTerm,
 }
 """The types that a `RewardSpec` knows."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from videostr import ops
-from videostr.graph import Frames, Node, ParsedGraph, parse_graph, read_graph
+from videostr.graph import Frame, Frames, Node, ParsedGraph, parse_graph, read_graph
 from videostr.rewards.batch import Completions, Score
 from videostr.text.tolerant_json import read_json
 
@@ -56,12 +56,12 @@ class GraphTerm:
 
     def _all_parts(self, batch: Completions) -> tuple[dict[str, torch.Tensor], list[str]]:
         """Every part of the score, so that the terms of one spec share the matching."""
-        truths = _truths(batch.column("graph"))
+        truths = true_graphs(batch.column("graph"))
         written = batch.parse(parse_graph)
         reasons = ["not_asked" if t is None else p.reason for t, p in zip(truths, written, strict=True)]
         parts = {name: torch.zeros(len(batch), dtype=torch.float64) for name in PARTS}
         for size in (2, 3):
-            rows = [row for row, truth in enumerate(truths) if truth is not None and _size(truth) == size]
+            rows = [row for row, truth in enumerate(truths) if truth is not None and size_of(truth) == size]
             if rows:
                 pairs = [(written[row], truths[row]) for row in rows]
                 scored = self._score(pairs, size)
@@ -70,13 +70,13 @@ class GraphTerm:
         return parts, reasons
 
     def _score(self, pairs: list[tuple[ParsedGraph, Frames]], size: int) -> ops.RelationGraph:
-        pred, true = _Nodes(size), _Nodes(size)
+        pred, true = NodeColumns(size), NodeColumns(size)
         classes: dict[str, int] = {}
         frame_offsets = [0]
         for parsed, truth in pairs:
-            for nodes, (_, true_nodes, _) in zip(_aligned(parsed.frames, truth, self.tolerance), truth, strict=True):
-                pred.add_frame(nodes, classes)
-                true.add_frame(true_nodes, classes)
+            for frame, true_frame in zip(aligned_frames(parsed.frames, truth, self.tolerance), truth, strict=True):
+                pred.add_frame(frame.nodes, classes)
+                true.add_frame(true_frame.nodes, classes)
             frame_offsets.append(frame_offsets[-1] + len(truth))
         return ops.relation_graph(
             *pred.tensors(),
@@ -92,7 +92,7 @@ class GraphTerm:
         )
 
 
-class _Nodes:
+class NodeColumns:
     """The nodes of many frames, as the operator takes them: class, position, offsets."""
 
     def __init__(self, size: int):
@@ -129,7 +129,8 @@ def _objects(graphs: list[Frames]) -> list[int]:
     return objects
 
 
-def _truths(column: Any) -> list[Frames | None]:
+def true_graphs(column: Any) -> list[Frames | None]:
+    """The column "graph". Raises ValueError for a truth that is none."""
     known: dict[int, Frames] = {}  # the completions of a group have one and the same truth
     truths = []
     for row, value in enumerate(column):
@@ -151,19 +152,21 @@ def _truths(column: Any) -> list[Frames | None]:
     return truths
 
 
-def _size(frames: Frames) -> int:
+def size_of(frames: Frames) -> int:
+    """How many coordinates a position has."""
     return next(len(node.position) for _, nodes, _ in frames for node in nodes)
 
 
-def _aligned(written: Frames, truth: Frames, tolerance: float) -> list[tuple[Node, ...]]:
-    """For each true frame the written nodes that it is compared with."""
-    if any(time is None for time, *_ in (*written, *truth)):
-        return [written[index][1] if index < len(written) else () for index in range(len(truth))]
-    by_time = {time: nodes for time, nodes, _ in written}
+def aligned_frames(written: Frames, truth: Frames, tolerance: float) -> list[Frame]:
+    """For each true frame the written one that it is compared with, or an empty one."""
+    nothing = Frame(None, ())
+    if any(frame.time is None for frame in (*written, *truth)):
+        return [written[index] if index < len(written) else nothing for index in range(len(truth))]
+    by_time = {frame.time: frame for frame in written}
     times = sorted(by_time)
     aligned = []
     for time, *_ in truth:
         at = bisect.bisect(times, time)
         near = min(times[max(at - 1, 0) : at + 1], key=lambda other: abs(other - time), default=None)
-        aligned.append(by_time[near] if near is not None and abs(near - time) <= tolerance else ())
+        aligned.append(by_time[near] if near is not None and abs(near - time) <= tolerance else nothing)
     return aligned

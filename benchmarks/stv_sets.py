@@ -1,4 +1,4 @@
-"""Annotations at random in the public sets' own formats, of any size, for tests and the builder's benchmark."""
+"""Annotations at random in the formats of KITTI tracking, ScanNet and TAO, of any size: for benchmark and tests."""
 
 import json
 import math
@@ -92,7 +92,7 @@ def write_scannet(folder: Path, scenes: int, rng: np.random.Generator, poses: in
                 "normalizedAxes": [c, s, 0, -s, c, 0, 0, 0, 1],
             }
             boxes.setdefault(str(kind), []).append(box)
-        listed[name] = {"object_counts": {k: len(v) for k, v in boxes.items()}, "object_bbox": boxes, "room_size": 40.0}
+        listed[name] = {"object_counts": {k: len(v) for k, v in boxes.items()}, "object_bbox": boxes, "frame": "scan"}
         (folder / "videos" / f"{name}.mp4").touch()
         if poses:
             scan = folder / "scans" / name
