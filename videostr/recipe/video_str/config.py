@@ -115,7 +115,7 @@ class VideoStrConfig(RecipeConfig):
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=900,
+            steps=700,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
@@ -126,7 +126,7 @@ class VideoStrConfig(RecipeConfig):
     reward_change: RewardChange = field(default_factory=lambda: RewardChange(length=(30, 90)))
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
-            steps=80,
+            steps=60,
             prompts_per_step=16,
             prompts_per_update=16,
             micro_batch=8,
