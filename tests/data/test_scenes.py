@@ -111,16 +111,16 @@ def test_distances_in_a_room_are_those_of_the_plan(world, tmp_path):
         for (a, body_a), (b, body_b) in pairwise(zip(clip.tracks, scene.bodies, strict=True)):
             if {a.name, b.name} == {body_a.label, body_b.label} and a.name != b.name:
                 told = np.linalg.norm((a.centre_F3[0] - b.centre_F3[0])[:2])
-                assert told == pytest.approx(np.linalg.norm(np.subtract(body_a.place, body_b.place)), abs=1e-6)
+                assert told == pytest.approx(np.linalg.norm(np.subtract(body_a.place, body_b.place)), abs=0.02)
 
 
 def test_the_scans_say_what_the_json_says(world, tmp_path):
-    boxes = clips(world, "scannet", tmp_path)
-    (world / "scannet/boxes.json").rename(tmp_path / "boxes.json")
+    scans = clips(world, "scannet", tmp_path)
+    (world / "scannet/scans").rename(tmp_path / "scans")
     try:
-        scans = clips(world, "scannet", tmp_path)
+        boxes = clips(world, "scannet", tmp_path)
     finally:
-        (tmp_path / "boxes.json").rename(world / "scannet/boxes.json")
+        (tmp_path / "scans").rename(world / "scannet/scans")
     for a, b in zip(boxes, scans, strict=True):
         ours, theirs = (sorted((t.name, *t.centre_F3[0]) for t in clip.tracks) for clip in (a, b))
         assert [name for name, *_ in ours] == [name for name, *_ in theirs]

@@ -133,9 +133,16 @@ def test_the_ablation_is_a_table_and_continues(run, tmp_path):
     status, done, _ = run(tmp_path, *chosen, ablation=True)
     assert status == 0
     # Every variant starts from the warm model: no SFT of its own.
-    assert done == ["prepare", "model", "sft", "sft_eval", *2 * ["prepare", "model", "base", "rl", "rl_eval", "turned"]]
+    assert done == [
+        "prepare",
+        "model",
+        "sft",
+        "sft_eval",
+        "turned",
+        *2 * ["prepare", "model", "rl", "rl_eval", "turned"],
+    ]
     found = json.loads((tmp_path / "ablation.json").read_text())
-    assert list(found) == ["warm start", "full", "no_graph"]
+    assert list(found) == ["warm", "full", "no_graph"]
     table = (tmp_path / "ablation.md").read_text()
     assert "| full | 1 |" in table and "| no graph | 1 |" in table
     assert (tmp_path / "ablation.png").stat().st_size > 1000

@@ -37,7 +37,9 @@ def write_scenes(
         clips, rooms = [], {}
         for index in range(counts.get(kind, 0)):
             scene = draw_scene(random.Random(f"{seed}/{split}/{kind}/{index}"), kind, config)
-            name = f"scene{index:04d}_00" if kind == "scannet" else f"{index:04d}"
+            # The split is in the name: questions of two splits have no id in common.
+            name = f"{split}{index:04d}"
+            name = f"scene_{name}_00" if kind == "scannet" else name
             if kind == "kitti":
                 _write_street(directory / "kitti", name, scene)
             elif kind == "scannet":

@@ -23,6 +23,7 @@ from videostr.recipe.video_str.stages import SETS, VideoStr
 from videostr.report.plots import to_png
 
 SCORES = ("score", "accuracy", "mra", "iou", "node", "distance", "angle", "direction")
+WARM = "warm"
 TURNED = ("accuracy", "mra", "node", "distance", "angle", "direction")
 
 
@@ -59,10 +60,10 @@ def run_ablation(arguments: RunArguments) -> None:
             raise ValueError(f"ablation: {name!r} is none of the variants {', '.join(VARIANTS)}")
     for seed in seeds:
         folder = arguments.out / f"seed_{seed}"
-        warm = VideoStr(replace(arguments.config, skip=["rl", "rl_eval", "turned"]), folder / "warm", seed)
+        warm = VideoStr(replace(arguments.config, skip=["rl", "rl_eval"]), folder / WARM, seed)
         warm.run()
         for name in names:
-            config = _variant(arguments.config, VARIANTS[name], folder / "warm")
+            config = _variant(arguments.config, VARIANTS[name], folder / WARM)
             VideoStr(config, folder / name, seed).run()
             write_table(arguments.out)
 
@@ -70,7 +71,7 @@ def run_ablation(arguments: RunArguments) -> None:
 def _variant(config: VideoStrConfig, variant: Variant, warm: Path) -> VideoStrConfig:
     """The same configuration, from the warm start's model and samples on, with the variant's changes."""
     data = {name: str(warm / f"data/{name}.jsonl") for name in SETS if (warm / f"data/{name}.jsonl").stat().st_size}
-    start = {"data": data, "model": {"path": str(warm / "models/sft")}, "skip": ["sft", "sft_eval"]}
+    start = {"data": data, "model": {"path": str(warm / "models/sft")}, "skip": ["base", "sft", "sft_eval"]}
     merged = to_dict(config)
     for changes in (start, variant.changes):
         _merge(merged, changes)
@@ -90,14 +91,11 @@ def write_table(out: Path) -> dict[str, Any]:
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     for path in sorted(out.glob("seed_*/*/summary.json")):
         summary, (seed, name) = json.loads(path.read_text()), path.parts[-3:-1]
-        if name not in VARIANTS or "rl" not in summary["stages"]:
-            continue
-        # The variant's own start is its checkpoint; all of a seed have the same.
-        stages = {"warm start": ("base", "base"), name: ("rl", "rl")}
-        for row, (stage, model) in stages.items():
-            turned = summary["turned"].get(model, {})
-            rows.setdefault(row, {})[seed] = {"test": summary["stages"][stage], "turned": turned}
-    order = [name for name in ("warm start", *VARIANTS) if name in rows]
+        stage = "sft" if name == WARM else "rl"
+        if stage in summary["stages"] and name in (WARM, *VARIANTS):
+            turned = summary["turned"].get(stage, {})
+            rows.setdefault(name, {})[seed] = {"test": summary["stages"][stage], "turned": turned}
+    order = [name for name in (WARM, *VARIANTS) if name in rows]
     found = {name: rows[name] for name in order}
     atomic.write_json(out / "ablation.json", found)
     atomic.write_text(out / "ablation.md", _markdown(found))
@@ -107,7 +105,7 @@ def write_table(out: Path) -> dict[str, Any]:
 
 
 def _label(name: str) -> str:
-    return VARIANTS[name].label if name in VARIANTS else name
+    return VARIANTS[name].label if name in VARIANTS else "warm start"
 
 
 def _values(seeds: dict[str, dict[str, Any]], part: str, score: str) -> list[float]:
@@ -137,11 +135,11 @@ def _plot(found: dict[str, dict[str, dict[str, Any]]]) -> Figure:
     """Each variant's gain over its warm start, seed by seed and on average."""
     figure = Figure(figsize=(10.0, 0.5 + 0.42 * len(found)), layout="constrained")
     axes = figure.subplots(1, 4, sharey=True)
-    names = [name for name in found if name != "warm start"]
+    names = [name for name in found if name != WARM]
     for panel, score in zip(axes, ("score", "node", "distance", "angle"), strict=True):
         for at, name in enumerate(names):
             gains = [
-                run["test"][score] - found["warm start"][seed]["test"][score]
+                run["test"][score] - found[WARM][seed]["test"][score]
                 for seed, run in found[name].items()
                 if score in run["test"]
             ]

@@ -48,8 +48,8 @@ class VideoStr(Recipe):
         prepare_model(self.config, self.out, self.seed)
 
     def evaluate_turned(self) -> dict:
-        """Both stages' models on the rooms that are filmed from elsewhere."""
-        models = dict.fromkeys(self.model_of(stage) for stage in ("sft", "rl"))
+        """The trained models on the rooms that are filmed from elsewhere."""
+        models = [stage for stage in ("sft", "rl") if self.model_of(stage) == stage]
         return {model: self.evaluate_on("turned", model, f"eval/turned/{model}.jsonl") for model in models}
 
     def model_path(self, model: str) -> str:
