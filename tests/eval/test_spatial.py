@@ -55,7 +55,7 @@ def test_metrics_by_kind_and_task():
     assert (metrics["accuracy"], metrics["mra"], metrics["iou"]) == (0.5, 0.5, 0.5)
     assert metrics["score"] == 0.5 and metrics["samples"] == 5 and metrics["format"] == 1.0
     assert metrics["distance_error"] == 0.0 and metrics["angle_error"] == 0.0
-    assert metrics["tasks"]["relative distance"] == {"score": 0.5, "measure": "mra", "samples": 2}
+    assert metrics["tasks"]["relative distance"] == {"mra": {"score": 0.5, "samples": 2}}
     assert set(metrics["tasks"]) == {"relative direction", "relative distance", "object localisation"}
 
 

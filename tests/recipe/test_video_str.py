@@ -157,7 +157,7 @@ def test_variants_change_the_reward():
         specs[name] = from_dict(VideoStrConfig, variant.changes).scorer()
     assert list(specs["full"].terms) == ["answer", "format", "node", "edge", "length"]
     assert specs["no_graph"].task == ["answer"] and "node" not in specs["no_node"].terms
-    assert specs["no_gate"].terms["node"].gate is None and specs["full"].terms["node"].gate is not None
+    assert specs["no_gate"].terms["node"].gate.above < 0 < specs["full"].terms["node"].gate.above
     assert specs["direction"].terms["edge"].options["angle"] == "direction"
     assert "map" in specs["spacer_map"].terms
     assert from_dict(VideoStrConfig, VARIANTS["t_grpo"].changes).grpo.contrast.weight == 0.3

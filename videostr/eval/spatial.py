@@ -4,7 +4,6 @@ What is measured does not depend on the reward that a model was trained with, so
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +58,8 @@ class SpatialTask:
         accuracy (choices), mra (numbers), iou (boxes and tubes); score: the mean over the kinds that there are.
         PARTS: of the graph's score. distance_error: in the graph's unit,
         angle_error: in degrees; an edge that is missing counts as the largest error that the score knows.
-        tasks: of each task its score and number of samples. format: share of well-formed answers; samples.
+        tasks: of each task and measure the score and the number of samples. format: share of well-formed answers;
+        samples.
         """
         found: dict[str, Any] = {}
         for measure in ("accuracy", "mra", "iou"):
@@ -75,13 +75,11 @@ class SpatialTask:
             found["distance_error"] = (1 - found["distance"]) * self.scale
         if "angle" in found:
             found["angle_error"] = (1 - found["angle"]) * math.degrees(math.pi)
-        counts = Counter(row["task"] for row in rows)
-        found["tasks"] = {
-            str(task): {
-                "score": sum(row["score"] for row in rows if row["task"] == task) / count,
-                "measure": MEASURES[next(row["kind"] for row in rows if row["task"] == task)],
-                "samples": count,
-            }
-            for task, count in sorted(counts.items(), key=lambda pair: str(pair[0]))
-        }
+        groups: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            groups.setdefault((str(row["task"]), MEASURES[row["kind"]]), []).append(row["score"])
+        tasks: dict[str, dict[str, dict[str, float]]] = {}
+        for (task, measure), values in sorted(groups.items()):
+            tasks.setdefault(task, {})[measure] = {"score": sum(values) / len(values), "samples": len(values)}
+        found["tasks"] = tasks
         return found | {"format": sum(row["format"] for row in rows) / len(rows), "samples": len(rows)}

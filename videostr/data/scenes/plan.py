@@ -109,8 +109,8 @@ class ScenesConfig:
     camera goes round a room, anticlockwise. moving: the share of scenes whose camera moves."""
 
     width: int = 128
-    bodies: tuple[int, ...] = (3, 4)
-    repeats: float = 0.25
+    bodies: tuple[int, ...] = (3, 3, 4)
+    repeats: float = 0.15
     duration: int = 3
     turn: float = 0.0
     moving: float = 0.7
@@ -206,7 +206,7 @@ def _room(rng: random.Random, config: ScenesConfig) -> Scene:
 
 def _street(rng: random.Random, config: ScenesConfig) -> Scene:
     things = _choose(rng, "kitti", config)
-    places = _spread(rng, things, (-5.0, 7.0), (5.0, 17.0), 0.6)
+    places = _spread(rng, things, (-4.5, 6.5), (4.5, 14.0), 0.5)
     bodies = []
     for thing, (x, y) in zip(things, places, strict=True):
         along = rng.choice((0.5, -0.5)) * math.pi

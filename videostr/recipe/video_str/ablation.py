@@ -40,7 +40,7 @@ VARIANTS = {
     "no_node": Variant("− node", {"reward_change": {"drop": ["node"]}}),
     "no_edge": Variant("− edge", {"reward_change": {"drop": ["edge"]}}),
     "no_length": Variant("− length", {"reward_change": {"drop": ["length"]}}),
-    "no_gate": Variant("− gate", {"reward_change": {"gate": False}}),
+    "no_gate": Variant("− gate", {"reward_change": {"gate": -1.0}}),
     "no_graph": Variant("no graph", {"reward_change": {"drop": ["node", "edge"]}}),
     "spacer_map": Variant("SpaceR's map", {"reward": "spacer"}),
     "direction": Variant("absolute direction", {"reward_change": {"angle": "direction"}}),

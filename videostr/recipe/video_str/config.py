@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from videostr.data.scenes import ScenesConfig
 from videostr.data.stv.annotate import AnnotatorConfig
-from videostr.grpo import GRPOConfig, SamplingConfig
+from videostr.grpo import GRPOConfig, LossConfig, SamplingConfig
 from videostr.model.tiny import TinyConfig
 from videostr.recipe.config import EvalConfig, ModelConfig, PromptConfig, RecipeConfig
 from videostr.rewards import RewardSpec, TermSpec, load_reward
@@ -54,12 +54,13 @@ class DataConfig:
 class RewardChange:
     """What is changed of the reward's spec, for ablations and for answers of another length.
 
-    drop: terms that are left out. gate: false: the graph counts whatever the answer. angle: of the terms that score
+    drop: terms that are left out. gate: what a gated term's gate must be above, in place of the spec's own; below 0 the
+    gate is always open. angle: of the terms that score
     angles; "direction" is absolute, and changes when the camera turns. length: tokens from .. to that earn the bonus.
     """
 
     drop: list[str] = field(default_factory=list)
-    gate: bool = True
+    gate: float | None = None
     angle: Literal["turn", "direction"] | None = None
     length: tuple[int, int] | None = None
 
@@ -77,7 +78,8 @@ class RewardChange:
             options["angle"] = self.angle
         if self.length is not None and term.type == "length":
             options |= dict(zip(("least", "most"), self.length, strict=True))
-        return replace(term, options=options, gate=term.gate if self.gate else None)
+        gate = term.gate if term.gate is None or self.gate is None else replace(term.gate, above=self.gate)
+        return replace(term, options=options, gate=gate)
 
 
 @dataclass
@@ -115,7 +117,7 @@ class VideoStrConfig(RecipeConfig):
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=700,
+            steps=1200,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
@@ -123,7 +125,7 @@ class VideoStrConfig(RecipeConfig):
         )
     )
     reward: str = "video_str"
-    reward_change: RewardChange = field(default_factory=lambda: RewardChange(length=(30, 90)))
+    reward_change: RewardChange = field(default_factory=lambda: RewardChange(gate=0.1, length=(30, 90)))
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
             steps=60,
@@ -131,8 +133,9 @@ class VideoStrConfig(RecipeConfig):
             prompts_per_update=16,
             micro_batch=8,
             sampling=SamplingConfig(max_new_tokens=128, rollout_batch=16),
-            optim=OptimConfig(lr=2e-4, lr_vision=5e-5, weight_decay=0.0),
-            loop=LoopConfig(save_every=20, eval_every=40),
+            loss=LossConfig(kl_coef=0.04),
+            optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
+            loop=LoopConfig(save_every=20, eval_every=30),
         )
     )
     eval: EvalConfig = field(default_factory=lambda: EvalConfig(batch_size=50, max_new_tokens=128, curve_samples=100))
