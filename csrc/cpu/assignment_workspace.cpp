@@ -3,8 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/simd.h"
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a call: the solver is inlined into its entries
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of gcc 12's own headers
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 namespace videostr::lap {
@@ -18,19 +24,25 @@ struct Solvers {
 };
 
 namespace plain {
+#define VIDEOSTR_LEVEL 0
 #include "cpu/assignment_solver.h"
+#undef VIDEOSTR_LEVEL
 }
 #if defined(VIDEOSTR_LEVELS)
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 namespace level_3 {
+#define VIDEOSTR_LEVEL 3
 #include "cpu/assignment_solver.h"
+#undef VIDEOSTR_LEVEL
 }
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4")
 namespace level_4 {
+#define VIDEOSTR_LEVEL 4
 #include "cpu/assignment_solver.h"
+#undef VIDEOSTR_LEVEL
 }
 #pragma GCC pop_options
 #endif
@@ -104,22 +116,23 @@ void tame(double* cost, int rows, int columns, int padded) {
 
 }  // namespace
 
-Workspace::Room Workspace::room(int rows, int width) {
+Workspace::Room Workspace::room(int rows, int padded) {
   Line* lines = lines_;
   int* indices = indices_;
-  int most_width = kWidth;
-  if (width > kWidth) {
-    most_width = width;
-    if (large_lines_.size() < static_cast<size_t>(rows + 5) * width) large_lines_.resize(static_cast<size_t>(rows + 5) * width);
-    if (large_indices_.size() < static_cast<size_t>(3) * width * kLanes) large_indices_.resize(3 * width * kLanes);
+  int most = kMost;
+  if (padded > kMost) {
+    most = padded;
+    const size_t line_count = static_cast<size_t>(rows + kLines) * padded / kPadding;
+    const size_t index_count = 3 * static_cast<size_t>(padded);
+    if (large_lines_.size() < line_count) large_lines_.resize(line_count);
+    if (large_indices_.size() < index_count) large_indices_.resize(index_count);
     lines = large_lines_.data();
     indices = large_indices_.data();
   }
-  auto* doubles = reinterpret_cast<Doubles*>(lines);
-  auto* ints = reinterpret_cast<Ints*>(lines + 3 * most_width);
-  const int most = most_width * kLanes;
-  return {doubles + 5 * most_width,
-          {doubles, doubles + most_width, doubles + 2 * most_width, ints, ints + most_width, indices, indices + most,
+  const auto at = [&](int k) { return lines[static_cast<size_t>(k) * most / kPadding].numbers; };
+  auto* words = reinterpret_cast<uint64_t*>(at(6));  // one in 64 of it for each set
+  return {at(kLines),
+          {at(0), at(1), at(2), at(3), words, words + most / 2, at(4), reinterpret_cast<int64_t*>(at(5)), indices, indices + most,
            indices + 2 * most}};
 }
 
@@ -127,16 +140,16 @@ template <typename T>
 const int* Workspace::solve(const T* cost, int64_t rows, int64_t columns, int64_t stride, bool maximize) {
   const bool transposed = rows > columns;
   const int few = static_cast<int>(transposed ? columns : rows), many = static_cast<int>(transposed ? rows : columns);
-  const int width = many <= 8 ? 1 : many <= 16 ? 2 : many <= 32 ? 4 : (many + kLanes - 1) / kLanes;
-  const Room here = room(few, width);
-  auto* costs = reinterpret_cast<double*>(here.cost);
+  const int padded = many <= 8 ? 8 : many <= 16 ? 16 : many <= 32 ? 32 : (many + kPadding - 1) / kPadding * kPadding;
+  const Room here = room(few, padded);
   const double sign = maximize ? -1.0 : 1.0;
-  if (!copy(cost, transposed ? 1 : stride, transposed ? stride : 1, few, many, sign, costs, width * kLanes)) {
-    tame(costs, few, many, width * kLanes);
+  if (!copy(cost, transposed ? 1 : stride, transposed ? stride : 1, few, many, sign, here.cost, padded)) {
+    tame(here.cost, few, many, padded);
   }
-  const Problem problem{here.cost, few, many, width};
+  const Problem problem{here.cost, few, many, padded};
   static const Solvers solver = solvers();
-  (width == 1 ? solver.of_8 : width == 2 ? solver.of_16 : width == 4 ? solver.of_32 : solver.of_any)(problem, here.scratch);
+  const Solver solve = padded == 8 ? solver.of_8 : padded == 16 ? solver.of_16 : padded == 32 ? solver.of_32 : solver.of_any;
+  solve(problem, here.scratch);
   return here.scratch.column_of;
 }
 

@@ -5,27 +5,26 @@
 #include <limits>
 #include <vector>
 
-#include "cpu/simd.h"
-
 namespace videostr::lap {
-
-constexpr int kLanes = 8;
-constexpr int kAlignment = 8 * kLanes;  // said aloud: without AVX-512 gcc would align vectors to less than its own code for it asks
-typedef double Doubles __attribute__((vector_size(8 * kLanes), aligned(kAlignment)));
-typedef int64_t Ints __attribute__((vector_size(8 * kLanes), aligned(kAlignment)));
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Rows of `width` vectors, padded with infinity; rows <= columns.
+// Rows of `padded` costs, a multiple of kPadding, behind the last column infinity; rows <= columns.
 struct Problem {
-  const Doubles* cost;
-  int rows, columns, width;
+  const double* cost;
+  int rows, columns, padded;
 };
 
-// width vectors each, what the search works with; columns and rows integers each.
+constexpr int kPadding = 8;
+constexpr int kAlignment = 8 * kPadding;
+
+// Room for what the search works with: `padded` of each, of the sets a bit a column. The first six are for rows that are
+// too wide for registers.
 struct Scratch {
-  Doubles *price, *open, *settled;
-  Ints *parent, *taken;  // taken: -1 for a column that is matched
+  double *now, *open, *live, *settled;
+  uint64_t *free, *ties;
+  double* price;
+  int64_t* parent;
   int *column_of, *row_of, *queue;
 };
 
@@ -41,18 +40,18 @@ class Workspace {
   const int* solve(const T* cost, int64_t rows, int64_t columns, int64_t stride, bool maximize);
 
  private:
-  static constexpr int kMost = 64, kWidth = kMost / kLanes;
+  static constexpr int kMost = 64, kLines = 7;
 
   struct Room {
-    Doubles* cost;
+    double* cost;
     Scratch scratch;
   };
-  Room room(int rows, int width);
+  Room room(int rows, int padded);
 
-  struct alignas(kAlignment) Line {  // a vector's own type would lose its alignment as an argument of a template
-    double numbers[kLanes];
+  struct alignas(kAlignment) Line {
+    double numbers[kPadding];
   };
-  Line lines_[(kMost + 5) * kWidth];
+  Line lines_[(kMost + kLines) * kMost / kPadding];
   int indices_[3 * kMost];
   std::vector<Line> large_lines_;
   std::vector<int> large_indices_;

@@ -6,6 +6,7 @@
 
 #include "common/relation_graph.h"
 #include "cpu/assignment_workspace.h"
+#include "cpu/shape_costs.h"
 
 namespace videostr {
 
@@ -30,12 +31,13 @@ class ShapeMatcher {
   void set_centres();
   void set_matched();
   void assign(double unit, double inverse_scale);
+  void set_costs(End begin, End end, double unit, double inverse_scale);
 
   std::vector<Point> pred_, truth_;
   std::vector<int64_t> at_, partner_;  // of true nodes; partner: -1 for none
   std::vector<End> ends_;              // of each class
-  std::vector<Anchor> anchors_;
-  std::vector<double> cost_;
+  Anchors anchors_;
+  std::vector<double> seen_, true_, cost_;  // seen_, true_: of each node of a class, its distance from every anchor
   lap::Workspace workspace_;
 };
 

@@ -10,11 +10,16 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["videostr.rewards"]):
+with atheris.instrument_imports(include=["videostr.rewards", "videostr.text", "videostr.graph"]):
     from videostr.rewards import NAMES, load_reward
     from videostr.rewards.parse import REASONS, parse_interval, parse_intervals
 
 SPECS = [load_reward(name) for name in NAMES]
+STRICT = [
+    spec
+    for name, spec in zip(NAMES, SPECS, strict=True)
+    if name not in ("spacer", "tvg_released") and "format" in spec.terms
+]  # the two are as released, faults included
 KINDS = {"choice": "B", "number": 3, "box": [0, 0, 2, 3], "tube": {"1": [0, 0, 2, 3]}}
 TRUTH = {
     "spans": [[1, 2], [5, 8]],
@@ -55,6 +60,13 @@ def one(data: bytes) -> None:
             assert math.isfinite(total) and 0 <= total <= spec.highest + 1e-6, (text, total)
             for value_N in batch.terms.values():
                 assert 0 <= value_N.item() <= 1, (text, batch.terms)
+    # nothing but marks and white space in the tags: no credit for their being there
+    marks = "".join(c for c in text if not c.isalnum() and c not in "<>")[:60]
+    for tag in ("answer", "time"):
+        for spec in STRICT:
+            columns = {key: [value] for key, value in (TRUTH | {"answer": "B", "answer_kind": "choice"}).items()}
+            batch = spec([f"<think>{marks}</think><{tag}>{marks}</{tag}>"], columns, tokens=[400])
+            assert batch.terms["format"].item() == 0, (marks, tag)
 
 
 if __name__ == "__main__":

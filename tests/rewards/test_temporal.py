@@ -63,7 +63,7 @@ def test_time_r1_does_not_reward_ends_further_off_than_the_video():
 
 
 def test_time_r1_needs_durations():
-    for durations, message in ((None, r"durations\[0\]"), ([None], r"durations\[0\]"), ([0.0], "got 0.0")):
+    for durations, message in ((None, "column 'duration'"), ([None], r"duration\[0\]"), ([0.0], "got 0.0")):
         with pytest.raises(ValueError, match=message):
             score([answer(1, 2)], [[(1, 2)]], durations, name="time_r1")
 

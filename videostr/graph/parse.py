@@ -51,8 +51,8 @@ def parse_graph(text: str, tags: tuple[str, ...] = ("graph", "map")) -> ParsedGr
     return ParsedGraph((), reason)
 
 
-def read_graph(value: object) -> ParsedGraph:
-    """A graph from a JSON value, for a sample's truth too."""
+def read_graph(value: object, whole: bool = False) -> ParsedGraph:
+    """A graph from a JSON value, for a sample's truth too. whole: one with anything in it that is no object is none."""
     nodes = _map(value)
     if nodes is not None:
         return ParsedGraph((Frame(None, nodes),), "ok")
@@ -66,6 +66,8 @@ def read_graph(value: object) -> ParsedGraph:
             if node is not None:
                 nodes.append(node)
                 count += 1
+            elif whole:
+                return ParsedGraph((), "no_nodes")
             if count > MAX_NODES:
                 return ParsedGraph((), "too_long")
         frames.append(Frame(time, tuple(nodes), written))

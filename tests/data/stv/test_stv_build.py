@@ -25,6 +25,7 @@ from videostr.data.stv.build import Options, build, read_exclusions
 from videostr.data.stv.card import card, to_text
 from videostr.data.stv.question import TASKS, Rules, plural
 from videostr.graph import graph_to_json, parse_graph, read_graph, render_graph
+from videostr.integrations.verl import compute_score
 from videostr.report import write_stv_page
 from videostr.rewards import load_reward
 
@@ -292,6 +293,23 @@ def test_commands(sources, tmp_path, capsys):
     assert set(truth) >= {"answer", "answer_kind", "graph"} and "<graph>" in row["prompt"][0]["content"]
     assert main(["data", "view", str(out / "train.jsonl"), "--out", str(tmp_path / "p.html"), "--count", "3"]) == 0
     assert "cannot be opened" in (tmp_path / "p.html").read_text() or "video" in (tmp_path / "p.html").read_text()
+
+
+def test_tables_and_verls_reward(built, tmp_path):
+    """Tables have one type a column, whatever kinds of answers are in them."""
+    datasets = pytest.importorskip("datasets")
+    file = built[0] / "train.jsonl"
+    for name in ("verl", "easyr1"):
+        report = export(name, file, tmp_path / f"{name}.parquet", prompt="video_str")
+        assert report["written"] == report["read"]
+    rows = datasets.load_dataset("parquet", data_files=str(tmp_path / "verl.parquet"), split="train")
+    for row in rows.select(range(0, len(rows), len(rows) // 9)):
+        truth = row["reward_model"]["ground_truth"]
+        known = json.loads(truth)
+        text = f"<think>a <graph>{known['graph']}</graph></think><answer>{known['answer']}</answer>"
+        info = row["extra_info"] | {"response_length": 50}
+        score = compute_score(row["data_source"], text, truth, info, reward="video_str")
+        assert score["answer"] == score["format"] == 1 and score["node"] == pytest.approx(1)
 
 
 def test_page(tmp_path):

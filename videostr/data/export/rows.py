@@ -58,7 +58,7 @@ def _facts(sample: Sample) -> Row:
 
 def _answer(sample: Sample) -> Row:
     """The columns that the rewards of questions and answers read, where the sample has them. What differs in type from
-    sample to sample is text: tables have one type a column."""
+    sample to sample, or may be missing, is text: tables have one type a column."""
     meta = sample.meta
     if "answer_kind" not in meta:
         return {}
@@ -67,7 +67,7 @@ def _answer(sample: Sample) -> Row:
         "task": meta.get("task"),
         "answer_kind": meta["answer_kind"],
         "answer": answer if isinstance(answer, str) else json.dumps(answer),
-        "options": meta.get("options"),
+        "options": json.dumps(meta["options"], ensure_ascii=False) if meta.get("options") else None,
         "unit": meta.get("unit"),
         "graph": json.dumps(meta["graph"], ensure_ascii=False) if "graph" in meta else None,
     }

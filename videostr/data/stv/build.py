@@ -1,7 +1,7 @@
 """`videostr data stv`: folders of annotations -> train.jsonl, val.jsonl, a report and a data card.
 
 Two passes. The first asks, scene by scene, and appends candidates to a journal that a killed run goes on with. The
-second chooses among them, puts options in order and writes. Memory: about 60 bytes a candidate and 16 a sample.
+second chooses among them, puts options in order and writes. Memory: about 200 bytes a candidate, and one scene.
 """
 
 from __future__ import annotations

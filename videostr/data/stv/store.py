@@ -1,4 +1,4 @@
-"""Candidates on the disk: one line each, with what choosing needs of them in memory (about 60 bytes)."""
+"""Candidates on the disk: one line each, with what choosing needs of them in memory, in columns."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ _NAMES = {
     "ft2": "ft² ft^2 sqft",
 }
 _UNIT = {name: unit for unit, names in _NAMES.items() for name in (unit, *names.split())}
+UNIT_NAMES = tuple(unit for units in UNITS.values() for unit in units)
 _SCALE = {unit: (kind, factor) for kind, units in UNITS.items() for unit, factor in units.items()}
 
 _MAX_CONTENT = 300
@@ -72,7 +73,7 @@ def parse_number(text: str, *, unit: str | None = None, where: str = "answer") -
     Raises TypeError if `text` is not a str, ValueError for an unknown unit.
     """
     if unit is not None and unit not in _SCALE:
-        raise ValueError(f"unit: expected one of {tuple(_SCALE)}, got {unit!r}")
+        raise ValueError(f"unit: expected one of {UNIT_NAMES}, got {unit!r}")
     content, reason = read_answer(text, where)
     if content is None:
         return ParsedNumber(None, reason)

@@ -29,8 +29,8 @@ class AnswerTerm:
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         kinds = batch.column("answer_kind")
         for row, kind in enumerate(kinds):
-            if kind not in KINDS:
-                raise ValueError(f"answer_kind[{row}]: expected one of {KINDS}, got {kind!r}")
+            if not isinstance(kind, str) or kind not in KINDS:
+                raise ValueError(f"answer_kind[{row}]: expected one of {KINDS}, got {kind!r:.80}")
         terms = {
             "choice": ChoiceTerm(self.where),
             "number": NumberTerm(self.where),

@@ -95,7 +95,9 @@ def _box(value: Any, where: str) -> Box:
 def _tube(value: Any, row: int) -> dict[float, Box]:
     """The true boxes, by time. Datasets that go through Arrow fill missing keys with None, and so does this."""
     if isinstance(value, dict):
-        value = {key: list(item) for key, item in value.items() if item is not None}
+        value = {
+            key: list(item) if isinstance(item, tuple) else item for key, item in value.items() if item is not None
+        }
     tube = read_tube(value)
     count = len(value) if isinstance(value, dict | list) else -1
     if not tube.boxes or len(tube.boxes) != count:

@@ -51,9 +51,10 @@ def _texts(options: object, row: int) -> list[str] | None:
         options = [options[letter] for letter in sorted(options)]
     if options is None:
         return None
-    if len(options) > len(ascii_uppercase) or not all(isinstance(option, str) for option in options):
-        raise ValueError(f"options[{row}]: expected at most {len(ascii_uppercase)} texts, got {options!r:.80}")
-    return list(options)
+    texts = list(options) if hasattr(options, "__iter__") else []
+    if not 0 < len(texts) <= len(ascii_uppercase) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"options[{row}]: expected 1 to {len(ascii_uppercase)} texts, got {options!r:.80}")
+    return texts
 
 
 def _truth(answer: object, options: Sequence[str] | None, row: int) -> str:

@@ -138,14 +138,15 @@ def true_graphs(column: Any) -> list[Frames | None]:
             truths.append(None)
             continue
         if id(value) not in known:
-            parsed = read_graph(read_json(value).value if isinstance(value, str) else value)
+            parsed = read_graph(read_json(value).value if isinstance(value, str) else value, whole=True)
             sizes = {len(node.position) for _, nodes, _ in parsed.frames for node in nodes}
             finite = all(
                 abs(x) < float("inf") for _, nodes, _ in parsed.frames for node in nodes for x in node.position
             )
             if parsed.reason != "ok" or len(sizes) != 1 or not finite:
                 raise ValueError(
-                    f"graph[{row}]: expected objects with a class and finite positions of one size, got {value!r:.80}"
+                    f"graph[{row}]: expected objects, each with a class and a finite position, all 2-D or all 3-D, "
+                    f"got {value!r:.80}"
                 )
             known[id(value)] = parsed.frames
         truths.append(known[id(value)])

@@ -31,7 +31,7 @@ class IntervalTerm:
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         parsed = self.parsed(batch)
         spans = as_span_sets(batch.column("spans"))
-        durations = as_durations(batch.optional("duration"), len(batch)) if self.kind == "time_r1" else None
+        durations = as_durations(batch.column("duration")) if self.kind == "time_r1" else None
         missing_N = parsed.span_N2[:, 0].isnan()
         return Score(best_overlap(parsed.span_N2, spans, durations), _reasons(parsed, missing_N))
 

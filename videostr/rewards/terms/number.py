@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from videostr.rewards.batch import Completions, Score
-from videostr.rewards.parse.number import parse_number
+from videostr.rewards.parse.number import UNIT_NAMES, parse_number
 from videostr.text.json_boxes import number
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as VSI-Bench's code makes them, to the last bit
@@ -40,7 +40,11 @@ class NumberTerm:
     optional: ClassVar = ("unit",)
 
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
-        rows = zip(batch.texts, batch.optional("unit"), strict=True)
+        units = batch.optional("unit")
+        for row, unit in enumerate(units):
+            if unit is not None and not (isinstance(unit, str) and unit in UNIT_NAMES):
+                raise ValueError(f"unit[{row}]: expected one of {', '.join(UNIT_NAMES)}, or None, got {unit!r:.80}")
+        rows = zip(batch.texts, units, strict=True)
         parsed = [parse_number(text, unit=unit, where=self.where) for text, unit in rows]
         true_N = torch.tensor([_truth(a, row) for row, a in enumerate(batch.column("answer"))], dtype=torch.float64)
         pred_N = torch.tensor([float("nan") if p.value is None else p.value for p in parsed], dtype=torch.float64)

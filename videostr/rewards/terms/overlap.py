@@ -1,6 +1,6 @@
 """Predicted intervals against the true ones of their samples, a whole batch in one operator call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -31,24 +31,34 @@ def as_span_sets(column: list) -> list[list[Span]]:
 
 def _as_spans(value: object) -> list[Span] | None:
     """A sample's true intervals, from [[start, end], …] or one [start, end]; None for anything else."""
+    if isinstance(value, str | bytes | Mapping):
+        return None
     try:
         pairs = [value] if len(value) == 2 and not hasattr(value[0], "__len__") else value
         spans = [(float(start), float(end)) for start, end in pairs if not isinstance(start, str)]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     right = len(spans) == len(pairs) and all(-_INFINITE < start < end < _INFINITE for start, end in spans)
     return spans if right else None
 
 
-def as_durations(durations: Sequence[float | None] | None, count: int) -> torch.Tensor:
-    """(N,) float64. Raises ValueError where one is missing or not above 0."""
-    if durations is None or len(durations) != count:
-        got = "None" if durations is None else str(len(durations))
-        raise ValueError(f"durations: kind 'time_r1' expects one a completion ({count}), got {got}")
-    for index, duration in enumerate(durations):
-        if duration is None or not 0 < duration < float("inf"):
-            raise ValueError(f"durations[{index}]: kind 'time_r1' expects seconds > 0, got {duration!r}")
-    return torch.tensor(list(durations), dtype=torch.float64)
+def as_durations(column: Sequence[float]) -> torch.Tensor:
+    """(N,) float64. Raises ValueError where one is missing or no finite number above 0."""
+    durations = list(map(_as_duration, column))
+    if None in durations:
+        row = durations.index(None)
+        raise ValueError(f"duration[{row}]: expected seconds > 0, a number, got {column[row]!r:.80}")
+    return torch.tensor(durations, dtype=torch.float64)
+
+
+def _as_duration(value: object) -> float | None:
+    if isinstance(value, str | bytes | bool):
+        return None
+    try:
+        duration = float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last: torch, of several numbers
+        return None
+    return duration if 0 < duration < _INFINITE else None
 
 
 def best_overlap(pred_N2: torch.Tensor, spans: list[list[Span]], duration_N: torch.Tensor | None) -> torch.Tensor:
