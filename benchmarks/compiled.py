@@ -47,6 +47,7 @@ class Compiled:
             "fp64": mix.fp64,
             "fp32": mix.fp32,
             "integer": mix.integer,
+            "byte_dots": mix.byte_dots,
             "branch": mix.branch,
         }
 

@@ -53,6 +53,11 @@ def frames_to_patches(frames: int, height: int, width: int, rows: int, columns: 
     return Cost(frames * (height * width * 3 // 2 + 3 * rows * columns * itemsize), {"fp32": 0.0}, frames)
 
 
+def normalise_patches(rows: int, columns: int, itemsize: int = 2) -> Cost:
+    """A byte in, an element out. No FLOPs: a table."""
+    return Cost(rows * columns * (1 + itemsize), {"fp32": 0.0}, 1)
+
+
 def temporal_iou(n: int, itemsize: int = 4) -> Cost:
     """Two intervals in, one number out; about 20 FLOPs with the division, in double whatever the dtype."""
     return Cost(n * 5 * itemsize, {"fp64": 20.0 * n}, 1)
@@ -151,6 +156,11 @@ SHAPES: dict[str, tuple[Callable[..., Cost], tuple[dict[str, int], ...]]] = {
         frames_to_patches,
         ({"frames": 120, "height": 720, "width": 1280, "rows": 560, "columns": 1008},),
     ),
+    "frames_to_patches_ragged": (
+        frames_to_patches,
+        ({"frames": 8 * 64, "height": 720, "width": 1280, "rows": 224, "columns": 420},),
+    ),
+    "normalise_patches": (normalise_patches, ({"rows": 60 * 40 * 72, "columns": 1176},)),
     "temporal_iou": (temporal_iou, ({"n": 65_536}, {"n": 1 << 24})),
     "temporal_iou_pairwise": (temporal_iou_pairwise, ({"rows": 4096, "columns": 4096},)),
     "temporal_set_scores": (temporal_set_scores, ({"answers": 4096, "pred": 8, "target": 6},)),

@@ -173,9 +173,9 @@ TABLE: tuple[CudaKernel | TritonKernel, ...] = (
         "csrc/cuda/frames_to_patches.cuh",
         "patches_kernel",
         threads=256,
-        # single bytes come in: the planes' rows begin anywhere; an element of the output's size goes out
+        # single samples come in: the planes' rows begin anywhere; an element of the output's size goes out
         variants=tuple(
-            CudaVariant(((name,), ("false", "true")), load_bytes=1, store_bytes=size)
+            CudaVariant(((name,), ("short", "float"), ("false", "true")), load_bytes=1, store_bytes=size)
             for name, size in (("unsigned int", 4), ("unsigned short", 2), ("unsigned char", 1))
         ),
         shared_bytes=8 * 3 * 44 + 3 * 42 * 28,  # 720p to 560 x 1008 in blocks of 28 x 28
@@ -250,6 +250,22 @@ TABLE: tuple[CudaKernel | TritonKernel, ...] = (
                 load_bytes=8,
             )
             for dtype in ("fp32", "fp64")
+        ),
+    ),
+    TritonKernel(
+        "normalise_patches",
+        "normalise_patches",
+        "normalise_patches_kernel",
+        variants=tuple(
+            TritonVariant(
+                types={"patches_ptr": "*u8", "table_ptr": f"*{dtype}", "out_ptr": f"*{dtype}"},
+                constexprs={"COLUMNS": (columns,), "BLOCK": (512,)},
+                options={"num_warps": 1},
+                load_bytes=load,
+                store_bytes=16,
+            )
+            for dtype in ("fp32", "bf16", "fp16")
+            for columns, load in ((392, 8), (512, 16))  # of patches of 14 x 14 and 16 x 16 pixels
         ),
     ),
     TritonKernel(

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from benchmarks import operators
 from benchmarks.measure import peak_memory, take_turns
 from benchmarks.peaks import GPUS
-from videostr.recipe.versions import software_versions
+from videostr.versions import software_versions
 
 
 @dataclass(frozen=True)

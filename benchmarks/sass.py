@@ -21,6 +21,7 @@ _KINDS = {
     "integer": re.compile(
         r"U?(IADD|IADD3|IMAD|IMNMX|ISETP|IABS|LEA|LOP3|SHF|SHL|SHR|SEL|PRMT|POPC|FLO|BMSK|SGXT)|V(IADD|IMNMX|IADDMNMX)3?"
     ),
+    "byte_dots": re.compile(r"U?IDP(4A|2A)?"),  # dp4a and dp2a: see docs/gpu-without-a-gpu.md
     "branch": re.compile(r"BRA|BRX|BRXU|JMP|JMX|JMXU|CALL|RET"),
 }
 _BYTES = {"U8": 1, "S8": 1, "U16": 2, "S16": 2, "64": 8, "128": 16, "256": 32}
@@ -42,6 +43,7 @@ class Mix:
     fp64: int = 0
     fp32: int = 0
     integer: int = 0
+    byte_dots: int = 0
     branch: int = 0
 
 

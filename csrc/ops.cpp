@@ -114,12 +114,15 @@ STABLE_TORCH_LIBRARY(videostr, m) {
       " str edge_matching)"
       " -> (Tensor score, Tensor match, Tensor frames)");
 
-  // Frames of one size and format (common/frame_format.h) as planes, uint8, rows strided; colour: common/colour.h. Writes frames
-  // first_frame, ... of out [steps * height/patch * width/patch, 3 * temporal * patch^2], contiguous: table [3, 256] of out's
-  // dtype looked up, or the bytes without one (uint8). instructions: "auto"; the rest is for tests.
+  // Frames of one format (common/frame_format.h) as planes, rows strided, the videos' one after another. videos: frames, height,
+  // width, first row of out and place of the first frame, of each; colours: common/colour.h, six of each. Writes rows of out [R, 3 *
+  // temporal * patch^2], contiguous: table [3, 256] of out's dtype looked up, or the bytes without one (uint8). resize: u8 or f32
+  // (common/resize_*.h). parallel: by several threads. instructions: "auto"; the rest is for tests.
   m.def(
-      "frames_to_patches_(Tensor(a!) out, Tensor[] planes, Tensor? table, str format, int[] colour, int height, int width,"
-      " int patch, int merge, int temporal, int first_frame, str instructions) -> ()");
+      "frames_to_patches_(Tensor(a!) out, Tensor[] planes, Tensor? table, str format, str resize, int[] colours,"
+      " int[] videos, int patch, int merge, int temporal, bool parallel, str instructions) -> ()");
+  // Bytes [R, C] in patch order, of three channels each C / 3 columns, looked up in table [3, 256] -> its dtype.
+  m.def("normalise_patches(Tensor patches, Tensor table) -> Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(videostr, CompositeExplicitAutograd, m) {

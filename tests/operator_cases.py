@@ -346,6 +346,15 @@ def graph_truth(*arguments) -> tuple[Tensor, ...]:
     return torch.stack(parts, 1), match, frames
 
 
+def byte_cases(dtype: torch.dtype) -> Iterator[tuple[str, tuple]]:
+    """Rows of 14- and 16-pixel patches, of odd ones, and more columns than a program's block takes."""
+    generator = torch.Generator().manual_seed(0)
+    table = torch.rand(3, 256, generator=generator, dtype=torch.float64).to(dtype)
+    for rows, columns in ((5, 1176), (2, 1536), (3, 27), (1, 3), (0, 1176), (2, 3 * 700)):
+        patches = torch.randint(0, 256, (rows, columns), generator=generator, dtype=torch.uint8)
+        yield f"{rows} rows of {columns}", (patches, table)
+
+
 OPERATORS = {
     "logprob_rows": Operator(logprob_rows, excluded_cases),
     "logprob_rows_backward_": Operator(logit_gradient, logit_gradient_cases),
@@ -354,6 +363,7 @@ OPERATORS = {
         advantage_cases,
     ),
     "policy_loss": Operator(policy_loss_truth, loss_cases, roundings=128),  # e^20 magnifies those of its exponent
+    "normalise_patches": Operator(lambda *a: (reference.normalise_patches(*a),), byte_cases, roundings=0),
     "assignment": Operator(assignment_truth, assignment_cases),
     "assignment_ragged": Operator(
         lambda cost, _, rows, columns, *rest: tuple(reference.assignment_ragged(cost, rows, columns, rest[-1])),

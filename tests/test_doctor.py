@@ -5,6 +5,7 @@ import torch
 
 from videostr import cli, doctor, ops
 from videostr.ops import _library
+from videostr.video.readers import READERS
 
 
 def test_json_report(capsys):
@@ -16,12 +17,14 @@ def test_json_report(capsys):
     assert set(report["operators"]) == {name for name in ops.__all__ if name.islower()}
     assert all("kernel" in use["cpu"] for use in report["operators"].values())
     assert report["found"]["av"]
+    assert report["readers"]["pyav"]["ok"] and set(report["readers"]) == set(READERS)
+    assert report["readers"]["nvdec"]["ok"] or report["readers"]["nvdec"]["note"]
 
 
 def test_text_report(capsys):
     assert cli.main(["doctor"]) == 0
     text = capsys.readouterr().out
-    for word in ("built", "CPU operators", "torch", "nvcc", "vllm", "linear_logprob"):
+    for word in ("built", "CPU operators", "torch", "nvcc", "vllm", "video reader", "pyav", "nvdec", "linear_logprob"):
         assert word in text
 
 

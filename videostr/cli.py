@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from videostr import cli_data
+from videostr import cli_data, cli_eval
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=doctor)
     cli_data.add_commands(commands)
+    cli_eval.add_commands(commands)
     return parser
 
 

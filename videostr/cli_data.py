@@ -1,13 +1,18 @@
-"""`videostr data …`: public sets to samples, samples to other formats, spatial questions and a look at them."""
+"""`videostr data …`: public sets to samples, samples to other formats, spatial questions and a look at them.
+
+What is done with samples in between is in cli_curation and cli_difficulty.
+"""
 
 import argparse
 import sys
-import time
 from pathlib import Path
+
+from videostr import cli_curation, cli_difficulty
+from videostr.cli_progress import Progress, fail
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    data = commands.add_parser("data", help="convert public sets to samples, and samples to other trainers' formats")
+    data = commands.add_parser("data", help="convert, curate, annotate, choose and export samples")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     sets = actions.add_parser("sets", help="the sets that can be converted, and where their formats are documented")
@@ -21,7 +26,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "a kill, run the same command again. See docs/data.md.",
     )
     convert.add_argument("name", metavar="NAME", help="the set; `videostr data sets` lists them")
-    convert.add_argument("sources", metavar="SOURCE", nargs="+", help="file, folder, or hf://NAME[@SPLIT]")
+    convert.add_argument("sources", metavar="SOURCE", nargs="+", help="file, folder, or hf://NAME[#CONFIG][@SPLIT]")
     convert.add_argument("--out", required=True, metavar="FILE.jsonl")
     convert.add_argument(
         "--videos", action="append", default=[], metavar="DIR", help="where the videos are, at any depth (repeatable)"
@@ -37,6 +42,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="what to do with an interval that ends more than 1 s behind its video (default: clip)",
     )
     convert.add_argument("--keep-missing", action="store_true", help="keep samples whose video is missing")
+    convert.add_argument(
+        "--as-published",
+        action="store_true",
+        help="for an evaluation: intervals are not clipped, repeated entries stay",
+    )
     convert.add_argument(
         "--segments",
         choices=("auto", "whole", "cut"),
@@ -56,6 +66,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     export.add_argument("--out", required=True, metavar="FILE", help=".jsonl; verl and easyr1 also .parquet and .json")
     export.add_argument("--prompt", default="tvg_think", help="name of the prompt (default: tvg_think)")
     export.set_defaults(run=_export)
+    cli_curation.add_commands(actions)
+    cli_difficulty.add_command(actions)
 
 
 def _add_stv(actions: argparse._SubParsersAction) -> None:
@@ -113,10 +125,10 @@ def _stv(args: argparse.Namespace) -> int:
             rules=Rules(**limits),
         )
         folders = {name: getattr(args, name) for name in READERS if getattr(args, name)}
-        progress = _Progress("scenes", "questions")
+        progress = Progress("{:,} scenes read, {:,} questions written")
         report = build(folders, args.out, options, frame_times=frame_seconds, progress=progress)
     except (ValueError, OSError) as error:
-        return _fail(error)
+        return fail(error)
     print(to_text(report))
     print(f"{args.out}: train.jsonl, val.jsonl, card.md, report.json, problems.jsonl")
     return 0 if report["written"] else 1
@@ -128,7 +140,7 @@ def _view(args: argparse.Namespace) -> int:
     try:
         shown = write_stv_page(args.samples, args.out, count=args.count, seed=args.seed, task=args.task)
     except (ValueError, OSError) as error:
-        return _fail(error)
+        return fail(error)
     print(f"{args.out}: {shown} of the pairs in {args.samples}")
     return 0
 
@@ -157,10 +169,11 @@ def _convert(args: argparse.Namespace) -> int:
             segments=args.segments,
             fields=fields,
             probe=_seconds if args.probe else None,
-            progress=_Progress(),
+            as_published=args.as_published,
+            progress=Progress("{:,} entries read, {:,} samples written"),
         )
     except (ValueError, OSError) as error:
-        return _fail(error)
+        return fail(error)
     print(to_text(report))
     if not report["written"]:
         print(f"videostr: no sample was written; {args.out} was not touched", file=sys.stderr)
@@ -173,7 +186,7 @@ def _export(args: argparse.Namespace) -> int:
     try:
         report = export(args.format, args.samples, args.out, prompt=args.prompt)
     except (ValueError, OSError) as error:
-        return _fail(error)
+        return fail(error)
     skipped = "".join(f", {count:,} left out: {reason}" for reason, count in report["skipped"].items())
     print(f"{args.out}: {report['written']:,} of {report['read']:,} samples{skipped}")
     return 0
@@ -192,30 +205,3 @@ def _seconds(path: str) -> float:
 
     index = read_index(path)
     return float(index.seconds(index.end))
-
-
-def _fail(error: Exception) -> int:
-    print(f"videostr: {error}", file=sys.stderr)
-    return 2
-
-
-class _Progress:
-    """How far a conversion is, on stderr: on a terminal twice a second on one line, elsewhere a line every 20 s."""
-
-    def __init__(self, read: str = "entries", written: str = "samples"):
-        self.read, self.written = read, written
-        self.terminal = sys.stderr.isatty()
-        self.last = time.monotonic()
-
-    def __call__(self, read: int, written: int) -> None:
-        now = time.monotonic()
-        if now - self.last < (0.5 if self.terminal else 20.0):
-            return
-        self.last = now
-        line = f"  {read:,} {self.read} read, {written:,} {self.written} written"
-        print(
-            f"\r\x1b[K{line}\r" if self.terminal else line,
-            end="" if self.terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -15,13 +15,15 @@ OPTIONAL = {
     "triton": ("GPU kernels", "comes with the CUDA build of torch"),
     "peft": ("LoRA policies", "pip install 'videostr[lora]'"),
     "av": ("video reader (PyAV)", "pip install av"),
-    "torchcodec": ("video reader", "pip install 'videostr[torchcodec]'"),
+    "torchcodec": ("video readers torchcodec and nvdec", "pip install 'videostr[nvdec]'"),
     "decord": ("video reader", "pip install 'videostr[decord]'"),
     "vllm": ("rollouts on GPUs", "pip install 'videostr[vllm]'"),
     "trl": ("using videostr inside TRL's trainer", "pip install 'videostr[trl]'"),
 }
 OPERATORS = (
     "frames_to_patches",
+    "frames_to_patches_ragged",
+    "normalise_patches",
     "linear_logprob",
     "linear_policy_loss",
     "group_advantage",
@@ -58,6 +60,7 @@ def examine() -> dict:
         "nvcc": _nvcc(),
     }
     report["operators"] = {name: _kernels(name) for name in OPERATORS} if report["built"]["cpu"] else {}
+    report["readers"] = _readers() if report["built"]["cpu"] else {}
     report["advice"] = _advice(report)
     report["problems"] = problems
     report["ok"] = not problems
@@ -74,6 +77,11 @@ def to_text(report: dict) -> str:
         lines.append(f"  GPU          {', '.join(torch['gpus']) or 'none'}")
     lines += [f"  compiler     {report['compiler'] or 'none'}", f"  nvcc         {report['nvcc'] or 'none'}"]
     lines += [f"  {name:<12} {version or '-':<12} {OPTIONAL[name][0]}" for name, version in report["found"].items()]
+    if report["readers"]:
+        lines += ["", "video reader  ('auto' takes pyav for files; image folders and arrays have their own)"]
+        lines += [
+            f"  {name:<12} {'ok ' if use['ok'] else '-  '} {use['note']}" for name, use in report["readers"].items()
+        ]
     if report["operators"]:
         lines += ["", f"{'operator':<24} {'CPU':<8} GPU"]
         lines += [f"{name:<24} {use['cpu']:<8} {use['cuda']}" for name, use in report["operators"].items()]
@@ -128,12 +136,21 @@ def _kernels(name: str) -> dict:
         return {"cpu": "torch's flash kernel", "cuda": "torch's flash kernel, else flex_attention"}
     # Matrix products by torch around a kernel for the rows of logits; an operator that writes into its argument.
     inner = {"linear_logprob": "logprob_rows", "linear_policy_loss": "logprob_rows"}
-    name = (inner | {"frames_to_patches": "frames_to_patches_"}).get(name, name)
+    name = (inner | dict.fromkeys(("frames_to_patches", "frames_to_patches_ragged"), "frames_to_patches_")).get(
+        name, name
+    )
 
     def use(key: str) -> str:
         return "kernel" if torch._C._dispatch_has_kernel_for_dispatch_key(f"videostr::{name}", key) else "torch"
 
     return {"cpu": use("CPU"), "cuda": use("CUDA")}
+
+
+def _readers() -> dict:
+    """Which video readers work here; each is loaded to find out."""
+    from videostr.video import available_readers
+
+    return {name: {"ok": status.available, "note": status.note} for name, status in available_readers().items()}
 
 
 def _first_line(program: str | None, *arguments: str) -> str | None:

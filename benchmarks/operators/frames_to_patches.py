@@ -65,7 +65,9 @@ def error(provider: str, mode: str, device: str, size: int) -> float:
     """Largest difference from the specification, rounded to the provider's dtype; of the first two frames."""
     planes = [tuple(map(torch.from_numpy, picture_of(frame).planes)) for frame in _frames(2)]
     result = make(provider, mode, device, 2)().cpu()
-    truth = ops.reference.frames_to_patches(planes, *_size(mode), mean=CLIP_MEAN, std=CLIP_STD, dtype=result.dtype)
+    truth = ops.reference.frames_to_patches(
+        planes, *_size(mode), form="yuv420p", mean=CLIP_MEAN, std=CLIP_STD, dtype=result.dtype
+    )
     return float((result.float() - truth.float()).abs().max())
 
 

@@ -42,6 +42,12 @@ def one(opcode):
     return parse_sass(f".text.k:\n        /*0000*/                   {opcode} R0, [R2] ;")["k"]
 
 
+def test_dot_products_of_bytes_are_listed():
+    for opcode in ("IDP.2A.LO.S16.U8", "IDP.4A.U8.U8", "IDP.2A.HI.U16.U8.RELU"):
+        assert one(opcode).byte_dots == 1 and one(opcode).integer == 0
+    assert one("IMAD.WIDE").byte_dots == 0
+
+
 def test_functions_are_counted_apart():
     functions = parse_sass(LISTING)
     assert list(functions) == ["_Z3onev", "_Z3twov"]

@@ -40,11 +40,11 @@ void bind_matching(const std::string& dtype) {
 template <typename T>
 void bind_patches(const std::string& element) {
   const std::string names =
-      "y u v y_stride uv_stride step y_scale v_to_r u_to_b v_to_g u_to_g y_offset first_x count_x weight_x taps_x"
-      " precision_x window_x first_y count_y weight_y taps_y precision_y window_y height width patch merge temporal rows"
-      " table frame out";
-  cuda_sim::bind<&cuda::patches<T, false>>("patches_yuv_" + element, names);
-  cuda_sim::bind<&cuda::patches<T, true>>("patches_rgb_" + element, names);
+      "y u v y_stride uv_stride step down shift chroma_rows format y_scale v_to_r u_to_b v_to_g u_to_g y_offset first_x"
+      " count_x weight_x taps_x precision_x window_x first_y count_y weight_y taps_y precision_y window_y height width"
+      " patch merge temporal rows table frame out";
+  cuda_sim::bind<&cuda::patches<T, int16_t>>("patches_u8_" + element, names);
+  cuda_sim::bind<&cuda::patches<T, float>>("patches_f32_" + element, names);
 }
 
 void cuda_sim::bind_all() {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from cuda_sim.build import HERE, load, why_not
 from videostr import ops
@@ -42,36 +43,51 @@ def axis(length, size):
     return np.array(first, np.int32), np.array([len(w) for w in rows], np.int32), weight, taps, precision
 
 
+def float_axis(length, size):
+    """The same of the float resize: torch's own weights, read off an identity; its windows are those above."""
+    first, count = axis(length, size)[:2]
+    if length == size:
+        return first, count, np.ones((size, 1), np.float32), 1, 0
+    eye = torch.eye(length)[None, :, None, :]
+    every = F.interpolate(eye, size=(1, size), mode="bicubic", align_corners=False, antialias=True)[0, :, 0].numpy().T
+    weight = np.zeros((size, count.max()), np.float32)
+    for i, (begin, n) in enumerate(zip(first, count, strict=True)):
+        weight[i, :n] = every[i, begin : begin + n]
+    return first, count, weight, int(count.max()), 0
+
+
 def window(axis_, outputs):
     first, count = axis_[:2]
     return int((first[outputs - 1 :: outputs] + count[outputs - 1 :: outputs] - first[::outputs]).max())
 
 
-def launch(kernels, planes, size, dtype, patch, merge, temporal, frame, out, rows=None, seed=0):
-    y, *chroma = planes
-    height, width = size
-    x_axis, y_axis, block = axis(y.shape[1], width), axis(y.shape[0], height), patch * merge
+def launch(kernels, form, planes, size, resize, dtype, patch, merge, temporal, frame, out, rows=None, seed=0):
+    layout, block = ops.reference.FORMATS[form], patch * merge
+    (source_height, source_width), (height, width) = planes[0].shape[:2], size
+    make = axis if resize == "u8" else float_axis
+    x_axis, y_axis = make(source_width, width), make(source_height, height)
     rows = rows or block
-    colour = ops.reference.colour_coefficients("bt601", False)
+    colour = ops.reference.colour_coefficients("bt601", False, form)
     if dtype == torch.uint8:
         table = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
     else:
         values = ops.reference.normalise_table(MEAN, STD, dtype)
         table = values.view(SAME_SIZE[values.element_size()]).numpy().view(BITS[dtype])
-    flat = [np.ascontiguousarray(x) for x in planes]
-    if len(planes) == 2:  # v is the same memory a byte on; the simulator takes arrays, so it gets its own
-        u = flat[1].reshape(flat[1].shape[0], -1)
-        v = np.concatenate([u.ravel()[1:], u.ravel()[-1:]])
+    flat = [np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8) for x in planes]
+    if len(planes) == 2:  # v is the same memory a sample on; the simulator takes arrays, so it gets its own
+        u = flat[1]
+        v = np.concatenate([u.ravel()[layout.bytes :], u.ravel()[-layout.bytes :]])
         step, stride = 2, u.shape[1]
     elif len(planes) == 3:
-        u, v, step, stride = *flat[1:], 1, chroma[0].shape[1]
+        u, v, step, stride = *flat[1:], 1, flat[1].shape[1]
     else:
         u = v = np.zeros(1, np.uint8)
         step = stride = 1
-    name = f"patches_{'rgb' if len(planes) == 1 else 'yuv'}_{BITS[dtype]().itemsize}"
-    getattr(kernels, name)(
-        flat[0], u, v, flat[0].strides[0], stride, step, *colour, *x_axis, window(x_axis, block), *y_axis,
-        window(y_axis, rows), height, width, patch, merge, temporal, rows, table, frame, out, seed=seed,
+    number, shift = list(ops.reference.FORMATS).index(form), 6 if form == "p010" else 0
+    getattr(kernels, f"patches_{resize}_{BITS[dtype]().itemsize}")(
+        flat[0], u, v, flat[0].shape[1], stride, step, layout.down, shift, len(planes[-1]), number, *colour, *x_axis,
+        window(x_axis, block), *y_axis, window(y_axis, rows), height, width, patch, merge, temporal, rows, table, frame,
+        out, seed=seed,
     )  # fmt: skip
 
 
@@ -85,26 +101,22 @@ CASES = [
     ((90, 201), (16, 16), 16, 1, 8),
     ((1, 1), (14, 14), 7, 2, 1),
 ]
+# every format in both resizes as floats; the other outputs once
+KINDS = [(form, resize, torch.float32) for form in ops.reference.FORMATS for resize in ("u8", "f32")]
+KINDS += [(form, "u8", dtype) for form in ("nv12", "rgb24") for dtype in (torch.bfloat16, torch.uint8)]
+KINDS += [("yuv420p10", "f32", torch.bfloat16), ("yuv444p", "f32", torch.uint8)]
 
 
-@pytest.mark.parametrize("dtype", BITS, ids=str)
-@pytest.mark.parametrize("kind", ["rgb24", "nv12", "i420"])
+@pytest.mark.parametrize(("form", "resize", "dtype"), KINDS, ids=str)
 @pytest.mark.parametrize(("source", "size", "patch", "merge", "rows"), CASES, ids=str)
-def test_the_bits_of_the_cpu(kernels, source, size, patch, merge, rows, kind, dtype):
-    random = np.random.default_rng(0)
-    half = [(n + 1) // 2 for n in source]
-    shapes = {"rgb24": [(*source, 3)], "nv12": [source, (*half, 2)], "i420": [source, half, half]}[kind]
-    frames = [[random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes] for _ in range(2)]
+def test_the_bits_of_the_cpu(kernels, source, size, patch, merge, rows, form, resize, dtype):
+    random, of = np.random.default_rng(0), ops.reference.FORMATS[form]
+    most, kind, up = (1024, np.uint16, 6 if form == "p010" else 0) if of.bytes == 2 else (256, np.uint8, 0)
+    frames = [[random.integers(0, most, shape, dtype=kind) << up for shape in of.shapes(*source)] for _ in range(2)]
     layout = {"patch_size": patch, "merge_size": merge, "temporal_patch_size": 2}
-    want = ops.frames_to_patches(
-        [tuple(map(torch.from_numpy, planes)) for planes in frames],
-        *size,
-        mean=MEAN,
-        std=STD,
-        dtype=dtype,
-        **layout,
-    )
+    planes = [tuple(map(torch.from_numpy, frame)) for frame in frames]
+    want = ops.frames_to_patches(planes, *size, format=form, resize=resize, mean=MEAN, std=STD, dtype=dtype, **layout)
     out = np.full(want.shape, 77, BITS[dtype])
-    for t, planes in enumerate(frames):
-        launch(kernels, planes, size, dtype, patch, merge, 2, t, out, rows, seed=t)
+    for t, frame in enumerate(frames):
+        launch(kernels, form, frame, size, resize, dtype, patch, merge, 2, t, out, rows, seed=t)
     assert np.array_equal(out, want.view(SAME_SIZE[want.element_size()]).numpy().view(BITS[dtype]))

@@ -8,7 +8,8 @@ import pytest
 from videostr.cli import main
 from videostr.data import Sample, SampleError, write_samples
 from videostr.data.export import FORMATS, ExportError, export
-from videostr.data.prompts import PROMPTS
+from videostr.data.export.rows import easyr1, ms_swift, trl, verl
+from videostr.data.prompts import PROMPTS, SYSTEM
 
 datasets = pytest.importorskip("datasets")
 
@@ -120,3 +121,13 @@ def test_wrong_arguments(tmp_path, source, capsys):
 
 def test_every_format_has_its_own_row():
     assert len({target.row for target in FORMATS.values()}) == len(FORMATS) == 5
+
+
+def test_a_system_message_goes_first():
+    system = SYSTEM["tvg_r1_train"]
+    for row in (ms_swift(SAMPLES[0], "tvg_r1_train", 0)["messages"], verl(SAMPLES[0], "tvg_r1_train", 0)["prompt"]):
+        assert [message["role"] for message in row] == ["system", "user"] and row[0]["content"] == system
+        assert row[1]["content"] == f"<video>{SAMPLES[0].query}"
+    first, second = trl(SAMPLES[0], "tvg_r1_train", 0)["prompt"]
+    assert first == {"role": "system", "content": [{"type": "text", "text": system}]} and second["role"] == "user"
+    assert easyr1(SAMPLES[0], "tvg_r1_train", 0)["prompt"] == f"<video>{SAMPLES[0].query}"

@@ -115,25 +115,36 @@ SIZES = [
 ]
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("kind", ["rgb24", "nv12", "i420"])
-@pytest.mark.parametrize(("source", "target"), SIZES, ids=str)
-def test_every_instruction_set_and_format_has_the_same_bits(source, target, kind, level):
-    spread = 7
-    frames = []
-    for seed in range(3):
-        if kind == "rgb24":
-            frames.append((random_bytes(seed, source[0], source[1] + spread, 3)[:, : source[1]],))
+def made(form, seed, height, width, spread=0):
+    """A frame of that format, random, with `spread` samples between the rows."""
+    layout, planes = ops.reference.FORMATS[form], []
+    for k, (rows, columns, *together) in enumerate(layout.shapes(height, width)):
+        shape = (rows, columns + spread, *together)
+        if layout.bytes == 2:
+            values = np.random.default_rng(seed + k).integers(0, 1024, shape, dtype=np.uint16)
+            plane = torch.from_numpy(values << (6 if form == "p010" else 0))
         else:
-            frames.append(yuv_frame(seed, *source, spread, kind == "nv12"))
+            plane = random_bytes(seed + k, *shape)
+        planes.append(plane[:, :columns])
+    return tuple(planes)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    ("form", "kind"),  # the resize sees bytes whatever the format
+    [*((form, "u8") for form in ops.reference.FORMATS), ("rgb24", "f32"), ("yuv420p10", "f32")],
+)
+@pytest.mark.parametrize(("source", "target"), SIZES, ids=str)
+def test_every_instruction_set_and_format_has_the_same_bits(source, target, form, kind, level):
+    frames = [made(form, seed, *source, spread=7) for seed in range(3)]
     options = {"mean": (0.5, 0.4, 0.3), "std": (0.5, 0.2, 0.3)}
-    want = ops.reference.frames_to_patches(frames, *target, **options)
+    want = ops.reference.frames_to_patches(frames, *target, form=form, resize_form=kind, **options)
     planes = [plane for frame in (*frames, frames[-1]) for plane in frame]
     out, table = torch.empty_like(want), ops.reference.normalise_table(*options.values(), torch.float32)
-    colour = ops.reference.colour_coefficients("bt601", False)
+    colour = ops.reference.colour_coefficients("bt601", False, form)
     call = torch.ops.videostr.frames_to_patches_
     try:
-        call(out, planes, table, kind, colour, *target, 14, 2, 2, 0, level)
+        call(out, planes, table, form, kind, colour, [4, *target, 0, 0], 14, 2, 2, True, level)
     except RuntimeError as error:
         assert "cannot run" in str(error)
         pytest.skip(f"this processor has no {level}")
@@ -194,6 +205,11 @@ Y, U, V = yuv_frame(0, 8, 8)
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
+        ({"frames": [(Y, U, V)], "format": "nv12"}, ValueError, r"frames\[0\] must have 2 plane\(s\), as nv12"),
+        ({"frames": [(Y, U, V)], "format": "yuv444p"}, ValueError, r"frames\[0\]\[1\] must have shape \(8, 8\)"),
+        ({"frames": [(Y, U, V)], "format": "yuv420p10"}, TypeError, r"frames\[0\]\[0\] must be uint16 or int16"),
+        ({"format": "yuv411p"}, ValueError, "format must be one of rgb24"),
+        ({"resize": "f64"}, ValueError, "resize must be one of u8, f32"),
         ({"frames": []}, ValueError, "frames must be a sequence of at least one frame"),
         ({"frames": [(Y, U, V, V)]}, ValueError, r"frames must have 1 \(RGB\)"),
         ({"frames": [(Y, U, V), (Y, U)]}, ValueError, r"frames\[1\] must have 3 plane"),
@@ -218,3 +234,74 @@ Y, U, V = yuv_frame(0, 8, 8)
 def test_wrong_arguments(change, error, message):
     with pytest.raises(error, match=message):
         ops.frames_to_patches(**{**GOOD, **change})
+
+
+def test_videos_of_several_sizes_in_one_call():
+    sources, sizes = [(50, 70), (31, 44), (120, 90), (8, 8)], [(56, 84), (28, 28), (84, 56), (28, 56)]
+    videos = [[yuv_frame(9 * i + t, *size) for t in range(i + 1)] for i, size in enumerate(sources)]
+    tags = {"matrix": ["bt601", "bt709", "bt2020", "bt601"], "full_range": [False, True, False, False]}
+    for resize in ("u8", "f32"):
+        got = ops.frames_to_patches_ragged(videos, sizes, resize=resize, dtype=torch.bfloat16, **tags)
+        for i, video in enumerate(videos):
+            own = {name: values[i] for name, values in tags.items()}
+            want = ops.frames_to_patches(video, *sizes[i], resize=resize, dtype=torch.bfloat16, **own)
+            begin, end = got.offsets_N1[i : i + 2].tolist()
+            assert torch.equal(got.patches[begin:end], want)
+            assert got.grid_N3[i].tolist() == [(i + 2) // 2, sizes[i][0] // 14, sizes[i][1] // 14]
+        assert int(got.offsets_N1[-1]) == len(got.patches)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_change_nothing(threads):
+    videos, sizes = [[yuv_frame(t, 90, 61) for t in range(3)], [yuv_frame(7, 33, 200)]], [(84, 56), (28, 168)]
+    want = ops.frames_to_patches_ragged(videos, sizes).patches
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(ops.frames_to_patches_ragged(videos, sizes).patches, want)
+    finally:
+        torch.set_num_threads(before)
+    alone = ops.frames_to_patches(videos[0], 84, 56, parallel=False)
+    assert torch.equal(alone, want[: len(alone)])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"videos": []}, "videos must be a sequence of at least one"),
+        ({"sizes": [(28, 28), (28, 28)]}, "sizes must have an entry for each of the 1 videos, got 2"),
+        ({"matrix": ["bt601", "bt709"]}, "matrix must have an entry"),
+        ({"sizes": [(28, 27)]}, "width must be a multiple"),
+        ({"videos": [[]]}, r"videos\[0\] must be a sequence of at least one frame"),
+        ({"videos": [[(Y, U, V)], [(Y,)]], "sizes": [(28, 28)] * 2}, r"videos\[1\]\[0\]\[0\] must have 3 dim"),
+    ],
+)
+def test_wrong_ragged_arguments(change, message):
+    with pytest.raises(ValueError, match=message):
+        ops.frames_to_patches_ragged(**{"videos": [[(Y, U, V)]], "sizes": [(28, 28)], **change})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("layout", [(14, 2), (16, 2), (7, 3)])
+def test_bytes_normalised_later_are_the_same(dtype, layout):
+    patch, temporal = layout
+    frames = [yuv_frame(t, 50, 70) for t in range(temporal)]
+    options = {"patch_size": patch, "temporal_patch_size": temporal}
+    kept = ops.frames_to_patches(frames, 2 * patch, 4 * patch, dtype=torch.uint8, **options)
+    want = ops.frames_to_patches(frames, 2 * patch, 4 * patch, dtype=dtype, **options)
+    assert torch.equal(ops.normalise_patches(kept, dtype=dtype), want)
+    assert torch.equal(ops.normalise_patches(kept[:0], dtype=dtype), want[:0])
+
+
+@pytest.mark.parametrize(
+    ("patches", "options", "error", "message"),
+    [
+        (torch.zeros(2, 6), {}, TypeError, "patches must be a uint8 tensor"),
+        (torch.zeros(2, 7, dtype=torch.uint8), {}, ValueError, "C a multiple of 3"),
+        (torch.zeros(2, 6, dtype=torch.uint8), {"dtype": torch.uint8}, TypeError, "dtype must be one of"),
+        (torch.zeros(2, 6, dtype=torch.uint8), {"std": (0.0, 1.0, 1.0)}, ValueError, "std must be a finite number > 0"),
+    ],
+)
+def test_wrong_bytes(patches, options, error, message):
+    with pytest.raises(error, match=message):
+        ops.normalise_patches(patches, **options)

@@ -28,12 +28,14 @@ def calls():
         arguments = (row, row, row, row, logits, *head, leaf(7), row, None, 1.0, [True, False, True])
         yield videostr.linear_logprob_backward, arguments
     planes = [torch.randint(0, 256, shape, dtype=torch.uint8) for shape in ((6, 8), (3, 4), (3, 4))]
-    table, layout = torch.rand(3, 256), ("i420", [9539, 13075, 16525, -6660, -3209, 128], 4, 4, 2, 1, 2, 0, "auto")
-    for out, values in ((torch.zeros(4, 24), table), (torch.zeros(4, 24, dtype=torch.uint8), None)):
-        yield (
-            videostr.frames_to_patches_,
-            (out, planes, values, *layout),
-        )
+    table, colour = torch.rand(3, 256), [9539, 13075, 16525, -6660, -3209, 128]
+    layout = (colour, [1, 4, 4, 0, 0], 2, 1, 2, True, "auto")
+    for resize, out, values in (
+        ("u8", torch.zeros(4, 24), table),
+        ("f32", torch.zeros(4, 24, dtype=torch.uint8), None),
+    ):
+        yield videostr.frames_to_patches_, (out, planes, values, "yuv420p", resize, *layout)
+    yield videostr.normalise_patches, (torch.randint(0, 256, (4, 24), dtype=torch.uint8), table)
     group = torch.tensor([0, 1, 0])
     yield videostr.group_advantage, (torch.rand(3, 1), group, None, None, torch.rand(3), 2, "std", 1e-6, 0.0)
     bounds = torch.tensor([0, 2, 3])

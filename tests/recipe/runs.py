@@ -88,7 +88,7 @@ def numbers(out: Path) -> dict[str, object]:
         name = path.relative_to(out).as_posix()
         if name.startswith("models/") and path.suffix == ".safetensors" or name.startswith("data/") and path.is_file():
             found[name] = path.read_bytes()
-        elif name.startswith(("metrics/", "eval/", "difficulty/", "skipped/")):
+        elif name.startswith(("metrics/", "eval/", "difficulty/", "skipped/")) and path.suffix == ".jsonl":
             found[name] = [without_times(json.loads(line)) for line in path.read_text().splitlines()]
     summary = json.loads((out / "summary.json").read_text())
     found["summary"] = {

@@ -46,7 +46,7 @@ def test_unreadable_videos_are_skipped_and_listed(recipe, own, tmp_path):
     # Interrupted and continued: what the first call found must not be forgotten.
     kill = {"at": "videostr.recipe.base.train_grpo", "call": 1, "do": "kill"}
     assert recipe(out, *given(train, test), sabotage=kill).status == -9
-    result = recipe(out, *given(train, test), report=True)
+    result = recipe(out, *given(train, test), "prompt.workers=1", report=True)
     assert result.status == 0, result.stderr
     summary = json.loads((out / "summary.json").read_text())
     found = {row["path"]: row["reason"] for row in summary["skipped"]}

@@ -22,10 +22,12 @@ def test_chosen_anew_before_every_epoch(recipe, finished, tmp_path):
     whole, cut = (shutil.copytree(finished, tmp_path / name) for name in ("whole", "cut"))
     assert recipe(whole, *AGAIN).status == 0
     first, second, third = (
-        rows(next((whole / "difficulty").glob(pattern))) for pattern in ("[!r]*", "rl_epoch_1*", "rl_epoch_2*")
+        rows(next((whole / "difficulty").glob(f"{pattern}/0of1.jsonl")))
+        for pattern in ("[!r]*", "rl_epoch_1", "rl_epoch_2")
     )
-    assert len(first) == len(second) == len(third) > 5  # all train samples, by two answers each
-    texts = [[row["text"] for row in scored] for scored in (first, second, third)]
+    assert len(first) == len(second) == len(third) > 3  # all train samples
+    assert {len(line["rows"]) for line in (*first, *second, *third)} == {2}
+    texts = [[row["text"] for line in scored for row in line["rows"]] for scored in (first, second, third)]
     assert texts[0] != texts[1] != texts[2]  # the policy has become another one
     assert len(rows(whole / "data/rl_epoch_2.jsonl")) == 5
     assert not (whole / "data/rl_epoch_3.jsonl").exists()

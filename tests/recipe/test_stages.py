@@ -33,7 +33,8 @@ def redone(result) -> list[str]:
         # What changes no number redoes nothing.
         ("sft.loop.save_every=1", []),
         ("grpo.sampling.rollout_batch=1", []),
-        ("prompt.cache_gib=0.5", []),
+        ("prompt.store_gib=0.5", []),
+        ("prompt.workers=1", []),
         ("eval.batch_size=3", []),
     ],
 )
@@ -63,18 +64,18 @@ def test_batches_scored_with_other_settings_are_not_continued(recipe, finished, 
 
 
 def test_scores_are_kept_by_model(recipe, copy):
-    scores = list((copy / "difficulty").iterdir())
-    assert len(scores) == 1
+    scores = {path: path.read_bytes() for path in (copy / "difficulty").glob("*/*")}
+    assert sorted(path.name for path in scores) == ["0of1.jsonl", "about.json"]
     kill = {"at": "videostr.eval.score._score_batch", "call": 1, "do": "kill"}
     settings = ["difficulty.count=3", "grpo.sampling.top_p=0.9"]
     result = recipe(copy, "--set", *settings, "skip=[rl]", sabotage=kill)  # nothing is scored
     assert redone(result) == ["difficulty", "rl_eval"]
-    assert list((copy / "difficulty").iterdir()) == scores
+    assert {path: path.read_bytes() for path in (copy / "difficulty").glob("*/*")} == scores
     assert len(rows(copy / "data/rl.jsonl")) == 3
-    # Other samples, or another way of asking, are scored anew.
-    for setting in ("difficulty.max_samples=5", "difficulty.answers=3"):
-        result = recipe(copy, "--set", setting, "skip=[rl]", sabotage=kill)
-        assert result.status == -9
+    # Some of the samples are known too; another way of asking is scored anew.
+    result = recipe(copy, "--set", "difficulty.max_samples=5", "skip=[rl,rl_eval]", sabotage=kill)
+    assert redone(result) == ["difficulty"]
+    assert recipe(copy, "--set", "difficulty.answers=3", "skip=[rl]", sabotage=kill).status == -9
 
 
 def test_a_deleted_output_is_made_again(recipe, copy, finished):

@@ -15,8 +15,7 @@ from videostr.recipe.config import PromptConfig
 from videostr.recipe.grounding import warmup
 from videostr.recipe.grounding.config import WarmupConfig
 from videostr.training.prompter import Prompter, model_frames
-from videostr.video import SkippedVideos
-from videostr.video.cache import VideoCache
+from videostr.video import SkippedVideos, load_video
 
 THINGS = (
     Thing("circle", "green", "colour", 3.0, 4.0, 0.5, 0.5, 0.3, other="blue"),
@@ -28,10 +27,10 @@ SCENE = Scene(5.0, 8, 64, 120, THINGS)
 @pytest.fixture(scope="module")
 def prompter(tmp_path_factory):
     folder = tmp_path_factory.mktemp("warmup") / "model"
-    texts = [*PROMPTS.values(), *(f" {word} square circle is on screen" for word in (*COLOURS, "no"))]
+    texts = [PROMPTS["plain"], *(f" {word} square circle is on screen" for word in (*COLOURS, "no"))]
     write_tiny_policy(folder, texts, TinyConfig(hidden=32, layers=1, mlp=32, vision_hidden=32, vision_layers=1), 0)
     policy = load_policy(str(folder))
-    return Prompter(policy, "plain", True, model_frames(policy, PromptConfig().frames), VideoCache(0), SkippedVideos())
+    return Prompter(policy, "plain", True, model_frames(policy, PromptConfig().frames), None, SkippedVideos())
 
 
 def decoded(prompter, packed):
@@ -82,13 +81,13 @@ def test_the_prompt_is_that_of_the_later_stages(prompter):
     video = warmup._see(scene, prompter.frames)
     query = thing.phrase(random.Random(5))
     sample = Sample(id="a", video="a.mp4", query=query, spans=((thing.start, thing.end),))
-    asked = replace(prompter, cache=Given(video))(sample)
+    asked = replace(prompter, store=Given(video))(sample)
     assert torch.equal(lesson.prompt.input_ids_P, asked.input_ids_P)
     assert torch.equal(lesson.prompt.position_ids_3P, asked.position_ids_3P)
 
 
 class Given:
-    """A cache that holds one video."""
+    """A store that holds one video."""
 
     def __init__(self, video):
         self.video = video
@@ -104,7 +103,7 @@ def test_the_drawn_clip_is_the_encoded_one(prompter, tmp_path, rule):
     scene = draw_scene_plan(random.Random(1), WorldConfig())
     late = replace(scene, things=tuple(replace(t, start=t.start + 0.5, end=t.end + 0.5) for t in scene.things))
     encode_scene(scene, tmp_path / "a.mp4")
-    read = VideoCache(0).load(str(tmp_path / "a.mp4"), frames)
+    read = load_video(tmp_path / "a.mp4", frames)
     drawn = warmup._see(scene, frames)
     assert drawn.grid_thw.tolist() == read.grid_thw.tolist()
     assert list(drawn.timestamps) == pytest.approx(list(read.timestamps))

@@ -14,8 +14,8 @@ from PIL import Image
 from videostr.data.world import Scene, Thing, draw_frame, encode_scene
 from videostr.eval import bootstrap_interval
 from videostr.report import read_run, readme_picture, write_report
+from videostr.report.cards import ticks
 from videostr.report.choose import choose_samples
-from videostr.report.page import ticks
 from videostr.report.plots import draw_plots, save_plots, series, smooth, stage_interval, stage_value
 from videostr.report.strips import film_strip
 from videostr.video import VideoError

@@ -9,6 +9,7 @@ from operator_cases import OPERATORS, assert_close, long_advantage_case, truth
 # operator -> (file in kernels/, a launch small enough for an interpreter)
 KERNELS = {
     "group_advantage": ("group_advantage", {"block": 16}),
+    "normalise_patches": ("normalise_patches", {"block": 64}),
     "policy_loss": ("policy_loss", {"block": 16}),
     "logprob_rows": ("logprob_rows", {"block": 32}),
     "logprob_rows_backward_": ("logprob_rows", {"block": 32}),

@@ -30,4 +30,6 @@ def call(module: str, name: str, arguments: tuple, options: dict) -> tuple:
     # The tensors are shared with the process that asks.
     arguments = [a.clone() if isinstance(a, torch.Tensor) else a for a in arguments]
     outputs = getattr(importlib.import_module(f"videostr.kernels.{module}"), name)(*arguments, **options)
-    return tuple(arguments[:1]) if outputs is None else outputs
+    if outputs is None:
+        return tuple(arguments[:1])
+    return outputs if isinstance(outputs, tuple) else (outputs,)

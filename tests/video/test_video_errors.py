@@ -9,7 +9,7 @@ import av
 import pytest
 from video_clips import encode, encode_audio
 
-from videostr.video import REASONS, FramePolicy, SkippedVideos, VideoCache, VideoError, VideoInputs, load_video, plan
+from videostr.video import REASONS, FramePolicy, SkippedVideos, VideoError, VideoInputs, load_video, plan
 from videostr.video.index import read_index
 
 SMALL = FramePolicy(min_pixels=784, max_pixels=3136)
@@ -214,34 +214,6 @@ def test_skipped_videos_are_listed_once_and_counted():
     assert len(skipped) == 3 and "a" in skipped and "d" not in skipped
     assert skipped.counts() == {"missing": 2, "corrupt": 1}
     assert skipped.to_list()[1] == {"path": "b", "reason": "corrupt"}
-
-
-def test_the_cache_reads_once_forgets_the_oldest_and_notices_changes(tmp_path):
-    a, b, c = (encode(tmp_path / f"{n}.mp4", frames=10) for n in "abc")
-    one = load_video(a, SMALL).nbytes
-    cache = VideoCache(max_bytes=2 * one)
-    first = cache.load(a, SMALL)
-    assert cache.load(str(a), SMALL) is first and (cache.hits, cache.misses) == (1, 1)
-    assert cache.load(a, SMALL, end=0.2) is not first
-    assert cache.load(a, FramePolicy(min_pixels=784, max_pixels=784)) is not first
-    cache = VideoCache(max_bytes=2 * one)
-    first = cache.load(a, SMALL)
-    cache.load(b, SMALL)
-    cache.load(a, SMALL)
-    cache.load(c, SMALL)  # b is now the least recently used
-    assert cache.nbytes == 2 * one and cache.load(a, SMALL) is first
-    misses = cache.misses
-    cache.load(b, SMALL)
-    assert cache.misses == misses + 1
-    encode(a, frames=12)
-    assert cache.load(a, SMALL) is not first
-    a.unlink()
-    with pytest.raises(VideoError, match="missing"):
-        cache.load(a, SMALL)
-    small = VideoCache(max_bytes=one - 1)
-    assert small.load(b, SMALL) is not small.load(b, SMALL) and small.nbytes == 0
-    with pytest.raises(ValueError, match="max_bytes"):
-        VideoCache(-1)
 
 
 @pytest.mark.parametrize("junk", [b"\0", bytes(100), b"appended by some tool" * 10, b"\xff" * 3])

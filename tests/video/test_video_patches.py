@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tvF
 from transformers import AutoVideoProcessor  # noqa: F401  registers the processors
@@ -101,6 +102,24 @@ def test_torchvision_is_not_imported():
 
     code = "import sys, videostr.video; sys.exit('torchvision' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_frames_in_every_shape_are_the_same():
+    policy, times = FramePolicy(min_pixels=784, max_pixels=12544), [0.0, 0.5, 1.0]
+    frames = random_frames(3, 40, 70)
+    want = frames_to_inputs(frames, times, policy, 1.5)
+    first = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    images = [Image.fromarray(frame) for frame in frames]
+    tensors = [torch.from_numpy(frames), first, first.contiguous(), list(first)]
+    for given in (*tensors, list(frames), images, tuple(images)):
+        got = frames_to_inputs(given, times, policy, 1.5)
+        assert torch.equal(got.pixel_values, want.pixel_values) and torch.equal(got.grid_thw, want.grid_thw)
+    kept = frames_to_inputs(images, times, policy, 1.5, dtype=torch.uint8)
+    assert torch.equal(kept.normalised(policy).pixel_values, want.pixel_values)
+    with pytest.raises(ValueError, match=r"frames\[1\]: expected 40 x 70 like"):
+        frames_to_inputs([frames[0], frames[1, :39], frames[2]], times, policy, 1.5)
+    with pytest.raises(TypeError, match=r"frames\[0\]: expected an image"):
+        frames_to_inputs(["a.png"], [0.0], policy, 1.5)
 
 
 def test_an_odd_count_repeats_the_last_frame_and_its_time():

@@ -22,6 +22,7 @@ FPS = st.sampled_from([0.25, 0.5, 1.0, 2.0, 3.0, 4.0])
 RATES = st.sampled_from(
     [Fraction(r) for r in (5, 10, 24, 25, 30, 50, 60)] + [Fraction(24000, 1001), Fraction(30000, 1001)]
 )
+LENGTHS = st.one_of(st.integers(2, 3000), st.integers(3000, 1_300_000))  # up to twelve hours at 30 a second
 MANY = settings(max_examples=400, deadline=None)
 
 
@@ -150,15 +151,21 @@ def constant_rate(frames, rate):
     return ticks, frames * rate.denominator, float(frames / rate)
 
 
+def float32_error(positions):
+    """How far off the packages' own positions are, which they compute in float32."""
+    return max(Fraction(1, 1000), max(positions) / 2**22)
+
+
 def assert_same_up_to_ties(got, want, exact):
     """exact: the position of each sample as Fractions; where one lies halfway between two frames, floats may differ."""
+    near = float32_error(exact)
     assert len(got) == len(want)
     for g, w, e in zip(got, want, exact, strict=True):
-        assert g == w or (abs(g - w) == 1 and abs((e - math.floor(e)) - Fraction(1, 2)) < Fraction(1, 1000))
+        assert g == w or (abs(g - w) == 1 and abs((e - math.floor(e)) - Fraction(1, 2)) < near)
 
 
 @MANY
-@given(frames=st.integers(2, 3000), rate=RATES, fps=FPS, uniform=st.one_of(st.none(), st.integers(2, 200)))
+@given(frames=LENGTHS, rate=RATES, fps=FPS, uniform=st.one_of(st.none(), st.integers(2, 200)))
 def test_frames_are_qwen_vl_utils(frames, rate, fps, uniform):
     ticks, edge, seconds = constant_rate(frames, rate)
     policy = FramePolicy(fps=fps, num_frames=uniform)
@@ -175,7 +182,7 @@ def test_frames_are_qwen_vl_utils(frames, rate, fps, uniform):
 
 
 @MANY
-@given(frames=st.integers(2, 3000), rate=RATES, fps=FPS)
+@given(frames=LENGTHS, rate=RATES, fps=FPS)
 def test_frames_are_transformers_qwen2_vl(frames, rate, fps):
     ticks, edge, seconds = constant_rate(frames, rate)
     policy = named_policy("transformers_qwen2_vl", fps=fps)
@@ -183,15 +190,16 @@ def test_frames_are_transformers_qwen2_vl(frames, rate, fps):
     metadata = VideoMetadata(total_num_frames=frames, fps=float(rate))
     want = Qwen2VLVideoProcessor().sample_frames(metadata, fps=fps).tolist()
     n = len(got)
+    near = float32_error([Fraction(frames)])
     assert len(want) - n in (0, 1)  # the processor's float32 arange can give one frame too many
     for k, (g, w) in enumerate(zip(got, want, strict=False)):
         exact = Fraction(k * frames, n)
         assert g == math.floor(exact)
-        assert g == w or abs(exact - round(exact)) < Fraction(1, 1000)
+        assert g == w or (abs(g - w) == 1 and abs(exact - round(exact)) < near)
 
 
 @MANY
-@given(frames=st.integers(1, 3000), rate=RATES, fps=FPS, uniform=st.one_of(st.none(), st.integers(1, 200)))
+@given(frames=st.one_of(st.just(1), LENGTHS), rate=RATES, fps=FPS, uniform=st.one_of(st.none(), st.integers(1, 200)))
 def test_frames_are_transformers_qwen3_vl(frames, rate, fps, uniform):
     ticks, edge, seconds = constant_rate(frames, rate)
     policy = named_policy("transformers_qwen3_vl", fps=fps, num_frames=uniform)

@@ -15,7 +15,7 @@ OTHERS = [name for name, status in available_readers().items() if status.availab
 
 def test_available_readers_says_what_is_missing():
     status = available_readers()
-    assert list(status) == ["pyav", "torchcodec", "decord"] == list(READERS)
+    assert list(status) == ["pyav", "torchcodec", "decord", "nvdec"] == list(READERS)
     assert status["pyav"].available
     for name, (available, note) in status.items():
         assert note and "\n" not in note

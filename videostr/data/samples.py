@@ -35,9 +35,9 @@ class Sample:
     """One sentence about one video.
 
     id: unique in its file. video: path; a relative one is relative to the JSONL file, made absolute on reading.
-    query: the sentence. spans: (start, end) in seconds from the video's first frame, at least one. duration: the
-    video's length in seconds, if known. source: the data set it comes from. response: an annotator's full text, for
-    the cold start. meta: anything else; kept, never interpreted.
+    query: the sentence, or a question. spans: (start, end) in seconds from the video's first frame, at least one; a
+    question (`is_question`) may have none. duration: the video's length in seconds, if known. source: the data set it
+    comes from. response: an annotator's full text, for the cold start. meta: anything else; kept.
     """
 
     id: str
@@ -65,7 +65,15 @@ def finite_number(value: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _parse_spans(value: Any, duration: float | None) -> tuple[tuple[float, float], ...]:
+def is_question(meta: dict[str, Any]) -> bool:
+    """Whether a sample's truth is an answer (`meta` has answer and answer_kind, as rewards read them), with or without
+    intervals."""
+    return meta.get("answer") is not None and meta.get("answer_kind") is not None
+
+
+def _parse_spans(value: Any, meta: dict[str, Any], duration: float | None) -> tuple[tuple[float, float], ...]:
+    if value == [] and is_question(meta):
+        return ()
     if not isinstance(value, list) or not value:
         raise ValueError(f"spans: expected a list of [start, end] pairs in seconds, at least one, got {value!r:.80}")
     spans = []
@@ -117,7 +125,7 @@ def _parse_record(record: Any, folder: Path) -> Sample:
         id=record["id"],
         video=os.path.normpath(folder / record["video"]),  # an absolute path stays what it is
         query=record["query"],
-        spans=_parse_spans(record["spans"], duration),
+        spans=_parse_spans(record["spans"], meta or {}, duration),
         duration=duration,
         source=record.get("source") or "",
         response=record.get("response"),
@@ -143,6 +151,53 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
+def iter_samples(path: str | os.PathLike) -> Iterator[tuple[int, Sample]]:
+    """(line, sample), one after the other, for files that need not fit in memory. Raises SampleError as `read_samples`,
+    but for ids that are used twice and a file without samples."""
+    for number, sample in stream_samples(path):
+        if isinstance(sample, SampleError):
+            raise sample
+        yield number, sample
+
+
+def stream_samples(path: str | os.PathLike, after: int = 0) -> Iterator[tuple[int, Sample | SampleError]]:
+    """(line, sample) one by one; a line that is no sample comes with the SampleError that `read_samples` would raise,
+    and reading goes on behind it. Lines up to `after` are passed over. Ids are not compared with each other.
+
+    Raises SampleError for a file that cannot be read.
+    """
+    folder = Path(os.path.abspath(path)).parent
+    try:
+        with open(path, "rb") as file:
+            for number, raw in enumerate(file, start=1):
+                if number <= after:
+                    continue
+                try:
+                    sample = _parse_line(raw, number, folder)
+                except ValueError as e:
+                    sample = SampleError(path, number, str(e))
+                if sample is not None:
+                    yield number, sample
+    except (OSError, ValueError) as e:
+        raise SampleError(path, None, f"cannot be read: {e}") from e
+
+
+def _parse_line(raw: bytes, number: int, folder: Path) -> Sample | None:
+    """None for a blank line. Raises ValueError with what is wrong."""
+    try:
+        text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        if not text:
+            return None
+        record = json.loads(text, parse_constant=_not_a_number, parse_float=_finite, object_pairs_hook=_unique)
+        if "\\u" in text:  # an escaped half of a surrogate pair: no text, and could not be written again
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
+        return _parse_record(record, folder)
+    except json.JSONDecodeError as e:
+        raise ValueError(f"not JSON: {e.msg} at column {e.colno}") from e
+    except RecursionError as e:
+        raise ValueError("not usable JSON: nested too deeply") from e
+
+
 def read_samples(path: str | os.PathLike) -> list[Sample]:
     """Reads and checks a JSON-lines file; blank lines are skipped.
 
@@ -160,36 +215,6 @@ def read_samples(path: str | os.PathLike) -> list[Sample]:
     if not samples:
         raise SampleError(path, None, "holds no samples")
     return samples
-
-
-def iter_samples(path: str | os.PathLike) -> Iterator[tuple[int, Sample]]:
-    """(line, sample), one after the other, for files that need not fit in memory. Raises SampleError as `read_samples`,
-    but for ids that are used twice and a file without samples."""
-    folder = Path(os.path.abspath(path)).parent
-    for number, raw in _raw_lines(path):
-        try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            if not text:
-                continue
-            record = json.loads(text, parse_constant=_not_a_number, parse_float=_finite, object_pairs_hook=_unique)
-            if "\\u" in text:  # an escaped half of a surrogate pair: no text, and could not be written again
-                json.dumps(record, ensure_ascii=False).encode("utf-8")
-            sample = _parse_record(record, folder)
-        except json.JSONDecodeError as e:
-            raise SampleError(path, number, f"not JSON: {e.msg} at column {e.colno}") from e
-        except RecursionError as e:
-            raise SampleError(path, number, "not usable JSON: nested too deeply") from e
-        except ValueError as e:
-            raise SampleError(path, number, str(e)) from e
-        yield number, sample
-
-
-def _raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
-    try:
-        with open(path, "rb") as file:
-            yield from enumerate(file, start=1)
-    except (OSError, ValueError) as e:
-        raise SampleError(path, None, f"cannot be read: {e}") from e
 
 
 def _to_record(sample: Sample, folder: Path) -> dict[str, Any]:

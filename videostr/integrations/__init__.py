@@ -1,1 +1,2 @@
-"""Rewards inside other trainers: TRL, verl, ms-swift. None of them has to be installed to import these modules."""
+"""For other trainers: rewards inside TRL, verl and ms-swift, none of which has to be installed to import them; drop-in
+video processors for transformers."""

@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import cached_file
 
 from videostr.model.attention import IMPLEMENTATION
+from videostr.model.byte_patches import take_byte_patches
 from videostr.model.vision_attention import VISION_IMPLEMENTATION
 from videostr.model.vision_patches import project_by_product
 
@@ -127,6 +128,7 @@ def make_policy(
         # Set on the config itself: `set_attn_implementation` would look for flash-attn because of the name.
         model.model.visual.config._attn_implementation = VISION_IMPLEMENTATION
     project_by_product(model.model.visual)
+    take_byte_patches(model.model, config.model_type)
     if freeze_vision:
         model.model.visual.requires_grad_(False)
     if gradient_checkpointing:

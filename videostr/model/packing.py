@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from videostr.model.positions import answer_positions
-from videostr.model.prompt import Prompt
+from videostr.model.prompt import Prompt, cat_patches
 from videostr.ops import PrefixLayout
 
 
@@ -103,9 +103,9 @@ def pack_groups(prompts: Sequence[Prompt], answers: Sequence[Sequence[Tensor]]) 
         target_NL=target_NL,
         mask_NL=torch.arange(target_NL.shape[1])[None] < lengths_N[:, None],
         group_N=torch.repeat_interleave(torch.arange(len(prompts)), torch.tensor([len(group) for group in answers])),
-        pixel_values_videos=torch.cat([prompt.pixel_values_videos for prompt in videos]) if videos else None,
+        pixel_values_videos=cat_patches([prompt.pixel_values_videos for prompt in videos]) if videos else None,
         video_grid_thw=torch.cat([prompt.video_grid_thw for prompt in videos]) if videos else None,
-        pixel_values=torch.cat([prompt.pixel_values for prompt in images]) if images else None,
+        pixel_values=cat_patches([prompt.pixel_values for prompt in images]) if images else None,
         image_grid_thw=torch.cat([prompt.image_grid_thw for prompt in images]) if images else None,
     )
 

@@ -12,7 +12,9 @@ from videostr.model.positions import prompt_positions
 
 
 class ImageLike(Protocol):
-    """Patches (n, 3 * 2 * p * p) and grid (3,) of an image: one frame, repeated to fill its temporal patch."""
+    """Patches (n, 3 * 2 * p * p) and grid (3,) of an image: one frame, repeated to fill its temporal patch.
+
+    Patches are floats, or uint8 (of `frames_to_patches`), which the model normalises itself."""
 
     pixel_values: Tensor
     grid_thw: Tensor
@@ -64,19 +66,24 @@ class Prompt:
 
 
 def build_prompt(
-    policy: Policy, messages: list[dict], videos: Sequence[VideoLike] = (), images: Sequence[ImageLike] = ()
+    policy: Policy,
+    messages: list[dict],
+    videos: Sequence[VideoLike] = (),
+    images: Sequence[ImageLike] = (),
+    prefill: str = "",
 ) -> Prompt:
     """Render `messages` with the tokenizer's chat template and expand its vision placeholders.
 
     messages: as transformers takes them; a `content` list holds {"type": "video"}, {"type": "image"} and
         {"type": "text", "text": …} parts, vision parts in the order of `videos` and `images`.
+    prefill: how the answer begins: the model goes on from there. It is no part of the answer that is sampled.
     The ids are what transformers' own processor makes of the same frames. Qwen3-VL writes every temporal patch's time,
     the mean of its first and last frame's, before it; Qwen2.5-VL takes times as positions; Qwen2-VL does not see them.
 
     Raises ValueError when the messages' placeholders and the given videos or images do not match, or a video's
     patches, grid and times contradict each other.
     """
-    text = policy.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    text = policy.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + prefill
     vision = policy.base.config.vision_config
     for name, inputs in (("videos", videos), ("images", images)):
         for index, item in enumerate(inputs):
@@ -106,12 +113,19 @@ def build_prompt(
         next_position=int(position_ids_3P.max()) + 1,
         text=text,
         suppressed_ids=policy.suppressed_ids,
-        pixel_values_videos=torch.cat([video.pixel_values for video in videos]) if videos else None,
+        pixel_values_videos=cat_patches([video.pixel_values for video in videos]) if videos else None,
         video_grid_thw=video_grid_thw,
         second_per_grid_ts=second_per_grid_ts,
-        pixel_values=torch.cat([image.pixel_values for image in images]) if images else None,
+        pixel_values=cat_patches([image.pixel_values for image in images]) if images else None,
         image_grid_thw=image_grid_thw,
     )
+
+
+def cat_patches(patches: Sequence[Tensor]) -> Tensor:
+    """All rows in one tensor. Raises ValueError for bytes among floats, which torch.cat would take for numbers."""
+    if len({part.dtype == torch.uint8 for part in patches}) > 1:
+        raise ValueError(f"pixel_values: expected all uint8 or all floats, got {[part.dtype for part in patches]}")
+    return torch.cat(list(patches))
 
 
 def _tokens(item: ImageLike, vision) -> int:

@@ -13,10 +13,15 @@ from . import logprob_rows  # noqa: E402, F401
 from .assignment import assignment, assignment_ragged  # noqa: E402
 from .box3d_iou import box3d_iou, box3d_iou_pairwise  # noqa: E402
 from .box_iou import box_iou, box_iou_pairwise  # noqa: E402
-from .frames_to_patches import frames_to_patches  # noqa: E402
+from .frames_to_patches import (  # noqa: E402
+    RaggedPatches,
+    frames_to_patches,
+    frames_to_patches_ragged,
+)
 from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
+from .normalise_patches import CLIP_MEAN, CLIP_STD, normalise_patches  # noqa: E402
 from .parse_interval import parse_interval  # noqa: E402, F401 (what videostr.rewards reads text with; CPU only)
 from .policy_loss import policy_loss  # noqa: E402
 from .prefix_attention import prefix_attention  # noqa: E402
@@ -35,8 +40,11 @@ from .tube_iou import tube_iou  # noqa: E402
 
 __all__ = [
     "Assignment",
+    "CLIP_MEAN",
+    "CLIP_STD",
     "GroupAdvantage",
     "PrefixLayout",
+    "RaggedPatches",
     "RelationGraph",
     "SetScores",
     "assignment",
@@ -46,9 +54,11 @@ __all__ = [
     "box_iou",
     "box_iou_pairwise",
     "frames_to_patches",
+    "frames_to_patches_ragged",
     "group_advantage",
     "linear_logprob",
     "linear_policy_loss",
+    "normalise_patches",
     "policy_loss",
     "prefix_attention",
     "relation_graph",

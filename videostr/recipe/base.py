@@ -18,23 +18,24 @@ from videostr.config import save_config, to_dict
 from videostr.data.samples import Sample
 from videostr.eval.score import held_out_scores, score_samples
 from videostr.eval.task import Task
+from videostr.fingerprint import fingerprint
 from videostr.grpo import EpochSamples, train_grpo
 from videostr.model import Policy, load_policy
 from videostr.recipe.config import RecipeConfig
-from videostr.recipe.fingerprint import fingerprint
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import read_set
-from videostr.recipe.skipped import SkippedLog
 from videostr.recipe.stages import Stages
-from videostr.recipe.versions import software_versions
+from videostr.recipe.videos import read_videos
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
-from videostr.video import FramePolicy, VideoError
-from videostr.video.cache import VideoCache
+from videostr.versions import software_versions
+from videostr.video import FramePolicy, PatchStore, Quarantine
+
+NOT_SHOWN = ("store", "store_gib", "workers", "time_limit")  # of a prompt's settings: they change no number
 
 
 class Recipe:
@@ -50,8 +51,7 @@ class Recipe:
         self.accelerator = self.new_accelerator()
         check_sharding(self.accelerator)
         self.stages = Stages(out, seed, config.skip)
-        self.skipped = SkippedLog(out / "skipped", self.accelerator)
-        self.cache = VideoCache(int(config.prompt.cache_gib * 2**30))
+        self.store = PatchStore(config.prompt.store or out / "patches", int(config.prompt.store_gib * 2**30))
 
     # What a recipe brings.
 
@@ -78,16 +78,18 @@ class Recipe:
         if self.accelerator.is_main_process:
             save_config(self.config, self.out / "config.yaml")
         self.work(self._what_matters())
-        skipped = self.skipped.of_all_processes()
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            self._write_summary(skipped)
+            self._write_summary(self.skipped.to_list())
             write_report(self.out)
         self.stages.say(f"summary: {self.out / 'summary.json'}   page: {self.out / 'index.html'}")
 
     def _what_matters(self) -> dict[str, Any]:
         """The settings without those that change neither a stage's result nor its meaning."""
         settings = copy.deepcopy(self.settings)
-        del settings["prompt"]["cache_gib"], settings["grpo"]["sampling"]["rollout_batch"]
+        del settings["grpo"]["sampling"]["rollout_batch"]
+        for name in NOT_SHOWN:
+            del settings["prompt"][name]
         for section in settings.values():
             if isinstance(section, dict):
                 section.pop("loop", None)
@@ -112,6 +114,7 @@ class Recipe:
         self.stages.run(
             "prepare", [data, [fingerprint(path) for path in files]], ["data"], self._prepare, scratch=["skipped"]
         )
+        self.skipped = Quarantine(self.out / "skipped/videos.jsonl")
         self.stages.run("model", model, ["models/tiny"], self._make_model)
 
     def sft_stage(self, settings: Any) -> None:
@@ -183,6 +186,7 @@ class Recipe:
         parent = self.model_of("sft")
         prompter = self.prompter(parent, freeze_vision=self.config.model.rl_freeze_vision)
         samples = self.rl_samples(prompter)
+        self.read_ahead(samples(0) if callable(samples) else samples, prompter.frames)
         progress = Progress("rl", config.steps)
         train_grpo(
             prompter,
@@ -223,7 +227,7 @@ class Recipe:
         """Greedy answers of a model to the samples of OUT/data/NAME.jsonl, kept in OUT/`path`; their metrics."""
         samples = self.samples(name)
         params = SamplingParams(greedy=True, max_new_tokens=self.config.eval.max_new_tokens)
-        rows = self.score(self.prompter(model), samples, path, 1, params)
+        rows = self.score(self.prompter(model), samples, path, params)
         if not rows:
             raise ValueError(f"none of the {len(samples)} {name} samples has a readable video: {self.skipped.counts()}")
         metrics = self.task.metrics(rows)
@@ -246,31 +250,33 @@ class Recipe:
         return "base"
 
     def _readable(self, samples: Sequence[Sample], frames: FramePolicy) -> list[Sample]:
-        """The samples whose video can be read; each process tries a share of the files."""
+        """The samples whose video can be read; each process tries a share of the files, and all are then stored."""
         videos = sorted({sample.video for sample in samples})
         mine = videos[self.accelerator.process_index :: self.accelerator.num_processes]
         bad, progress = set(), Progress("videos read", len(mine))
-        for done, video in enumerate(mine):
-            try:
-                self.cache.load(video, frames)
-            except VideoError as error:
+        for done, (video, error) in enumerate(read_videos(mine, frames, self.store, self.skipped, self.config.prompt)):
+            if error is not None:
                 self.skipped.add(error)
                 bad.add(video)
             progress(done + 1)
         bad = set(gather_object(sorted(bad)))
         return [sample for sample in samples if sample.video not in bad]
 
-    def score(
-        self, prompter: Prompter, samples: Sequence[Sample], path: str, answers: int, params: SamplingParams
-    ) -> list[dict]:
+    def read_ahead(self, samples: Sequence[Sample], frames: FramePolicy) -> None:
+        """Where there are worker processes they read a stage's videos: a file that hangs or crashes is then known."""
+        if self.config.prompt.workers:
+            self._readable(samples, frames)
+
+    def score(self, prompter: Prompter, samples: Sequence[Sample], path: str, params: SamplingParams) -> list[dict]:
         """A row an answer, kept in OUT/`path`."""
-        batch = max(1, self.config.eval.batch_size // answers)
+        batch = self.config.eval.batch_size
+        self.read_ahead(samples, prompter.frames)
         progress = Progress(path, -(-len(samples) // batch))
         return score_samples(
             prompter,
             samples,
             self.task,
-            answers=answers,
+            answers=1,
             params=params,
             seed=self.seed,
             batch_size=batch,
@@ -283,7 +289,7 @@ class Recipe:
         policy = self._policy(model, freeze_vision)
         prompt = self.config.prompt
         frames = model_frames(policy, prompt.frames)
-        return Prompter(policy, prompt.name, prompt.written_times, frames, self.cache, self.skipped)
+        return Prompter(policy, prompt.name, prompt.written_times, frames, self.store, self.skipped)
 
     def _policy(self, model: str, freeze_vision: bool = False) -> Policy:
         config = self.config.model

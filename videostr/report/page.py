@@ -1,23 +1,18 @@
 """OUT/index.html: a run on one self-contained page."""
 
-import base64
 import os
 from collections import Counter
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from videostr import atomic
 from videostr.eval.metrics import paired_bootstrap
+from videostr.report.cards import bar, data_uri, film_of, render
 from videostr.report.choose import choose_samples, comparable
 from videostr.report.measures import SPATIAL
 from videostr.report.plots import CURVES, save_plots, stage_interval, stage_value
 from videostr.report.run import Run, is_number, is_span, read_run
-from videostr.report.strips import film_strip, to_jpeg
 from videostr.report.style import MUTED, TRUTH, stage_colour, stage_label
-from videostr.video import VideoError
 
 
 def write_report(out: str | os.PathLike) -> Path:
@@ -30,11 +25,10 @@ def write_report(out: str | os.PathLike) -> Path:
         FileNotFoundError: no run in `out`. ValueError: summary.json is damaged. OSError: the page cannot be written.
     """
     run = read_run(out)
-    images = {name: _data_uri(png, "png") for name, png in save_plots(run).items()}
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((files("videostr.report") / "templates" / "page.html").read_text("utf-8"))
+    images = {name: data_uri(png, "png") for name, png in save_plots(run).items()}
     summary = run.summary
-    html = template.render(
+    html = render(
+        "page.html",
         title=run.out.resolve().name,
         seed=summary.get("seed"),
         minutes=summary["seconds"] / 60 if is_number(summary.get("seconds")) else None,
@@ -132,19 +126,14 @@ def _sample_groups(run: Run) -> list[dict[str, Any]]:
 
 def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[str, Any]:
     row = list(by_stage.values())[-1]
-    image, problem, duration = None, None, row.get("duration") if is_number(row.get("duration")) else 0.0
-    try:
-        strip = film_strip(resolve_video(run, row.get("video")))
-        image, duration = _data_uri(to_jpeg(strip.image), "jpeg"), strip.duration
-    except VideoError as error:
-        problem = str(error)
-    duration = max(duration, 1e-9) if duration > 0 else max(end for _, end in row["spans"])
+    film = film_of(resolve_video(run, row.get("video")), row.get("duration"), row["spans"])
+    duration = film.duration
     key, spatial = run.measures.row, run.measures is SPATIAL
     tracks = [
         {
             "label": "truth",
             "colour": TRUTH,
-            "bars": [_bar(span, duration) for span in row["spans"]],
+            "bars": [bar(span, duration) for span in row["spans"]],
             "value": ", ".join(f"{start:g} – {end:g} s" for start, end in row["spans"]),
             "note": f"{row.get('task')}: {row.get('truth')}" if spatial else "",
         }
@@ -157,7 +146,7 @@ def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[st
             {
                 "label": stage_label(stage),
                 "colour": colour,
-                "bars": [_bar(pred, duration)] if pred else [],
+                "bars": [bar(pred, duration)] if pred else [],
                 "value": f"{'score' if spatial else 'IoU'} {answer[key]:.2f}" if pred or spatial else "",
                 "note": _note(answer, pred, spatial),
             }
@@ -171,10 +160,10 @@ def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[st
         "query": str(row.get("query", "")),
         "video": Path(str(row.get("video", ""))).name,
         "duration": duration,
-        "strip": image,
-        "problem": problem,
+        "strip": film.strip,
+        "problem": film.problem,
         "tracks": tracks,
-        "ticks": [{"at": 100 * t / duration, "label": f"{t:g} s"} for t in ticks(duration)],
+        "ticks": film.ticks,
         "answers": answers,
     }
 
@@ -192,22 +181,6 @@ def resolve_video(run: Run, video: Any) -> str:
     path = Path(str(video))
     inside = run.out / path
     return str(inside if not path.is_absolute() and inside.exists() else path)
-
-
-def _bar(span: Any, duration: float) -> dict[str, float]:
-    """Left edge and width in per cent of the axis, cut to it; never so thin that it cannot be seen."""
-    start, end = (min(max(float(x) / duration, 0.0), 1.0) for x in span)
-    return {"left": 100 * min(start, 0.994), "width": max(100 * (end - start), 0.6)}
-
-
-def ticks(duration: float) -> list[float]:
-    """Round times from 0 to at most `duration`, between 4 and 9 of them."""
-    step = 10.0**-6
-    while True:
-        for factor in (1, 2, 5):
-            if duration / (step * factor) <= 8:
-                return [round(i * step * factor, 9) for i in range(int(duration / (step * factor) + 1e-9) + 1)]
-        step *= 10
 
 
 def _failures(run: Run) -> list[dict[str, Any]]:
@@ -239,7 +212,3 @@ def _flat(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _skipped(skipped: Any) -> list[tuple[str, str]]:
     return [(str(s.get("path")), str(s.get("reason"))) for s in skipped or () if isinstance(s, dict)]
-
-
-def _data_uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from videostr import atomic
+from videostr.report.cards import ticks
 from videostr.report.choose import choose_samples, comparable
-from videostr.report.page import resolve_video, ticks
+from videostr.report.page import resolve_video
 from videostr.report.plots import draw_stage_bars, to_png
 from videostr.report.run import Run, is_span, read_run
 from videostr.report.strips import Strip, film_strip

@@ -236,8 +236,11 @@ def iou_histogram(run: Run) -> Figure | None:
 def difficulty_histogram(run: Run) -> Figure | None:
     """Mean rollout IoU of the training samples before and after the selection (summary's "difficulty" report)."""
     histogram = (run.summary.get("difficulty") or {}).get("histogram")
-    if not histogram:
-        return None
+    return difficulty_figure(histogram) if histogram else None
+
+
+def difficulty_figure(histogram: dict[str, Any]) -> Figure:
+    """edges, before and after, as `videostr.data.difficulty.select` reports them."""
     figure, axes = new_axes(5.0, 2.6)
     axes.stairs(histogram["before"], histogram["edges"], fill=True, color="#a3abb5", alpha=0.55, label="all")
     axes.stairs(histogram["after"], histogram["edges"], fill=True, color=TRUTH, alpha=0.75, label="selected")

@@ -133,5 +133,7 @@ def _size(one, other) -> float:
     """Largest difference of two tensors or numbers; infinite when only one is there or the shapes differ."""
     if one is None or other is None:
         return 0.0 if one is other else float("inf")
-    one, other = torch.as_tensor(one), torch.as_tensor(other)
+    one, other = (torch.as_tensor(x) for x in (one, other))
+    if torch.uint8 in (one.dtype, other.dtype):  # bytes would wrap around
+        one, other = one.float(), other.float()
     return float((one - other).abs().max()) if one.shape == other.shape else float("inf")

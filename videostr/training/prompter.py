@@ -12,8 +12,7 @@ import torch
 from videostr.data.prompts import render_prompt
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
-from videostr.video import FramePolicy, SkippedVideos, VideoError, VideoInputs
-from videostr.video.cache import VideoCache
+from videostr.video import FramePolicy, PatchStore, SkippedVideos, VideoError, VideoInputs, load_video
 from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
 
 
@@ -21,34 +20,46 @@ from videostr.video.policy import CLIP_MEAN, CLIP_STD, HALF
 class Prompter:
     """Builds prompts for one policy; a video that cannot be read is skipped and listed in `skipped`, never replaced.
 
-    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair.
+    The patches are uint8, a quarter of the bytes; the model normalises them on its device.
+
+    prompt: a name of `videostr.data.prompts.PROMPTS`. written_times: write its time before every frame pair. store:
+    where decoded videos are kept for all who ask for them; None: every file is decoded anew. prefill: how every answer
+    begins (see `build_prompt`).
     """
 
     policy: Policy
     prompt: str
     written_times: bool
     frames: FramePolicy
-    cache: VideoCache
+    store: PatchStore | None
     skipped: SkippedVideos
+    prefill: str = ""
 
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
-        return self.ask(sample.query, self.cache.load(sample.video, self.frames), sample.meta)
+        self.skipped.check(sample.video)
+        return self.ask(sample.query, self._load(sample), sample.meta)
+
+    def _load(self, sample: Sample) -> VideoInputs:
+        if self.store is None:
+            return load_video(sample.video, self.frames, dtype=torch.uint8)
+        return self.store.load(sample.video, self.frames)
 
     def ask(self, query: str, video: VideoInputs, meta: Mapping[str, Any] | None = None) -> Prompt:
         """The prompt that asks `query` about a video that was read already. meta: the sample's."""
         pairs = split_pairs(video) if self.written_times else [video]
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
-        return build_prompt(self.policy, render_prompt(self.prompt, query, times, meta), videos=pairs)
+        messages = render_prompt(self.prompt, query, times, meta)
+        return build_prompt(self.policy, messages, videos=pairs, prefill=self.prefill)
 
     def shuffled(self, sample: Sample, seed: int) -> Prompt:
         """The prompt of one sample with its video's frames in another order; the written times stay in order."""
-        video = self.cache.load(sample.video, self.frames)
+        video = self._load(sample)
         return self.ask(sample.query, shuffle_frames(video, seed, self.frames.temporal_patch_size), sample.meta)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""
-        return replace(self, cache=VideoCache(0))
+        return replace(self, store=None)
 
     def readable(self, samples: Sequence[Sample]) -> tuple[list[Sample], list[Prompt]]:
         """The samples whose video can be read, and their prompts."""

@@ -1,21 +1,30 @@
 """Video file -> exact frames -> the models' patches. See docs/video.md."""
 
-from videostr.video.cache import VideoCache
 from videostr.video.errors import REASONS, SkippedVideos, VideoError
 from videostr.video.load import VideoPlan, load_video, plan
+from videostr.video.loader import Clip, Loaded, VideoLoader
 from videostr.video.patches import VideoInputs, frames_to_inputs
 from videostr.video.policy import POLICIES, FramePolicy, named_policy
+from videostr.video.quarantine import Quarantine
 from videostr.video.readers import ReaderStatus, available_readers
+from videostr.video.sources import FrameArray, ImageFolder
+from videostr.video.store import PatchStore
 
 __all__ = [
     "POLICIES",
     "REASONS",
+    "Clip",
+    "FrameArray",
     "FramePolicy",
+    "ImageFolder",
+    "Loaded",
+    "PatchStore",
+    "Quarantine",
     "ReaderStatus",
     "SkippedVideos",
-    "VideoCache",
     "VideoError",
     "VideoInputs",
+    "VideoLoader",
     "VideoPlan",
     "available_readers",
     "frames_to_inputs",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 REASONS = {
     "missing": "check the path; relative paths in a sample file are relative to that file",
     "not_a_file": "give a regular file: directories, pipes and devices cannot be read as a video",
+    "not_a_folder": "give the folder that holds the frames as images",
     "no_permission": "make the file readable for this user",
     "empty": "the file has zero bytes: download or copy it again",
     "not_a_video": "no demuxer recognises the file: check that it is a video and not, for example, an HTML error page",
@@ -23,6 +24,8 @@ REASONS = {
     "no_frames": "the stream holds no frame that can be shown",
     "empty_clip": "the clip starts after the last frame: check start and end against the video's duration",
     "aspect_ratio": "one side is more than 200 times the other, which the models' size rule refuses",
+    "timeout": "loading took longer than the time limit and was stopped: re-encode the file, or raise the limit",
+    "crashed": "the process that loaded it died (a fault in the decoder, or no memory): re-encode or drop the file",
     "reader": "this reader cannot deliver the planned frames of this file: use reader='pyav'",
 }
 
@@ -53,6 +56,11 @@ class SkippedVideos:
 
     def __contains__(self, path: str | os.PathLike) -> bool:
         return os.fspath(path) in self.reasons
+
+    def check(self, path: str | os.PathLike) -> None:
+        """Raises VideoError for a file that is listed: it is not tried again."""
+        if path in self:
+            raise VideoError(path, self.reasons[os.fspath(path)])
 
     def __len__(self) -> int:
         return len(self.reasons)

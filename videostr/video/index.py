@@ -1,4 +1,4 @@
-"""The frame index of a file: every frame's presentation time, read from the packets, without decoding the video.
+"""The frame index of a file: every frame's presentation time, from packets or tables, without decoding the video.
 
 Counts and rates written in containers are often wrong, so none is used. One key frame is decoded, for the rotation and
 the true size, which FFmpeg attaches to frames.
@@ -6,6 +6,7 @@ the true size, which FFmpeg attaches to frames.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import av
 import numpy as np
 
 from videostr.video.errors import VideoError
+from videostr.video.h264 import can_begin
+from videostr.video.mp4 import composition_offsets, is_cut_off
 from videostr.video.picture import orientation
 
 # Not ours to open: playlists and scripts that name other files, text that FFmpeg renders as ANSI art, raw guesses.
@@ -32,8 +35,9 @@ class FrameIndex:
 
     pts_N: (N,) int64 presentation times of the frames, ascending, in units of time_base seconds. has_pts: false where
     the container stores only times of decoding (AVI): these are then the frames' in the order in which they are shown.
-    keys_K: the key frames' times. end: where the last frame ends. promised_end: the end that the container states,
-    where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that ends inside a box.
+    keys_K: times of the frames at which decoding can begin. end: where the last frame ends. promised_end: the end that
+    the container states, where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that
+    ends inside a box.
     height, width: of a frame, upright (rotation applied). mirrored: the display matrix also mirrors the picture.
     interlaced: its first frame is.
     """
@@ -95,6 +99,17 @@ def as_video_error(path: str, reason: str) -> Iterator[None]:
         raise VideoError(path, reason, f"{type(e).__name__}: {e}") from e
 
 
+_decoder_threads = 0
+
+
+def set_decoder_threads(count: int) -> None:
+    """Threads a decoder of this process may use from now on; 0, as at the start, means one a core."""
+    global _decoder_threads
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"count: expected an int >= 0, got {count!r}")
+    _decoder_threads = count
+
+
 @contextmanager
 def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Opens a checked file and yields (container, its best video stream), the decoder set to use threads."""
@@ -110,6 +125,7 @@ def open_video(path: str) -> Iterator[tuple[av.container.InputContainer, av.Vide
         if stream.codec_context is None:
             raise VideoError(path, "unsupported_codec")
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _decoder_threads
         yield container, stream
 
 
@@ -119,7 +135,7 @@ class _Scan:
     time_base: Fraction
     rate: Fraction | None  # average frame rate; used for nothing but the length of a single frame
     promised: Fraction | None  # the end in seconds that the container states
-    packets: list[tuple[int | None, int, bool]]  # of the video stream: pts, duration, is key frame
+    packets: list[tuple[int | None, int, bool]]  # of the video stream: pts, duration, decoding can begin
     last_end: Fraction  # seconds; of all streams that were read
 
 
@@ -133,22 +149,78 @@ def _scan(path: str) -> _Scan:
             scan.promised = ((stream.start_time or 0) + stream.duration) * scan.time_base
         elif container.duration:  # of the longest stream, so that all streams have to be looked at
             scan.promised = Fraction((container.start_time or 0) + container.duration, 1_000_000)
-        ends: dict[tuple[int, Fraction], int] = {}  # (stream, its time base) -> where its last packet ends
-        budget = os.path.getsize(path) + 1024  # a packet has at least one byte: more packets than that is a loop
         with as_video_error(path, "corrupt"):
-            for packet in container.demux(stream) if per_stream else container.demux():
-                budget -= 1
-                if budget < 0:
-                    raise VideoError(path, "corrupt", "more packets than bytes")
-                if packet.size == 0 or packet.is_corrupt or packet.is_discard:  # discard: outside the edit list
-                    continue
-                if packet.pts is not None and packet.time_base:
-                    key, end = (packet.stream_index, packet.time_base), packet.pts + (packet.duration or 0)
-                    ends[key] = max(ends.get(key, end), end)
-                if packet.stream_index == stream.index:
-                    scan.packets.append((packet.pts, packet.duration or 0, packet.is_keyframe))
-    scan.last_end = max((end * time_base for (_, time_base), end in ends.items()), default=Fraction(0))
+            packets = _from_tables(path, container, stream) if per_stream and "mp4" in scan.container else None
+            if packets is None:
+                scan.packets, scan.last_end = _from_packets(path, container, stream, per_stream)
+            else:
+                scan.packets = packets
+                scan.last_end = max(pts + duration for pts, duration, _ in packets) * scan.time_base
     return scan
+
+
+def _from_packets(path: str, container, stream, per_stream: bool) -> tuple[list, Fraction]:
+    """Every packet of the stream, and where the last packet of all streams that were read ends, in seconds."""
+    packets, ends, began = [], {}, False  # ends: stream -> (of its last packet, its time base)
+    header = (stream.codec_context.extradata or b"") if stream.codec_context.name == "h264" else None
+    budget = os.path.getsize(path) + 1024  # a packet has at least one byte: more packets than that is a loop
+    for packet in container.demux(stream) if per_stream else container.demux():
+        budget -= 1
+        if budget < 0:
+            raise VideoError(path, "corrupt", "more packets than bytes")
+        if packet.size == 0 or packet.is_corrupt or packet.is_discard:  # discard: outside the edit list
+            continue
+        number, pts, duration = packet.stream_index, packet.pts, packet.duration or 0
+        if pts is not None and pts + duration >= ends.get(number, (pts,))[0]:
+            ends[number] = pts + duration, packet.time_base
+        if number == stream.index:
+            key = packet.is_keyframe
+            if key and began and header is not None:
+                key = can_begin(bytes(packet), header)
+            began |= key
+            packets.append((pts, duration, key))
+    return packets, max((end * time_base for end, time_base in ends.values() if time_base), default=Fraction(0))
+
+
+CHECKED = 16  # packets at the beginning whose times must be those of the tables
+
+
+def _from_tables(path: str, container, stream) -> list[tuple[int, int, bool]] | None:
+    """As `_from_packets` from an mp4's tables: of hours of video a few packets are read instead of all of it.
+
+    None, with the container at its beginning, where the tables may not be the whole truth: fragments, edits that leave
+    frames out, an end that is missing, or times that are not those of the packets that are read to make sure.
+    """
+    entries = [(e.pos, e.size, e.timestamp, e.is_keyframe, e.is_discard) for e in stream.index_entries]
+    if len(entries) <= CHECKED or is_cut_off(path):
+        return None
+    offsets = composition_offsets(path, stream.id, len(entries))
+    size = os.path.getsize(path)
+    if offsets is None or any(e[4] or e[1] <= 0 or e[0] < 0 or e[0] + e[1] > size for e in entries):
+        return None
+    times = (np.array([entry[2] for entry in entries], dtype=np.int64) + offsets).tolist()
+    if min(offsets.tolist()) < 0 or not entries[0][3]:
+        return None
+    durations = np.diff([entry[2] for entry in entries]).tolist()
+    keys = [place for place, entry in enumerate(entries) if entry[3]]
+    first = [(p.pts, p.duration) for p in itertools.islice(container.demux(stream), CHECKED)]
+    container.seek(entries[keys[-1]][2], stream=stream)
+    tail = [(p.pts, p.duration or 0) for p in container.demux(stream) if p.size]
+    container.seek(min(0, stream.start_time or 0), stream=stream)
+    if first != list(zip(times, durations, strict=False))[:CHECKED] or [t for t, _ in tail] != times[-len(tail) :]:
+        return None
+    durations.append(tail[-1][1])
+    if stream.codec_context.name == "h264":
+        header = stream.codec_context.extradata or b""
+        with open(path, "rb") as file:
+            keys = keys[:1] + [at for at in keys[1:] if can_begin(_read(file, *entries[at][:2]), header)]
+    begins = set(keys)
+    return [(pts, length, at in begins) for at, (pts, length) in enumerate(zip(times, durations, strict=True))]
+
+
+def _read(file, position: int, size: int) -> bytes:
+    file.seek(position)
+    return file.read(size)
 
 
 def _first_frame(path: str) -> tuple[int, int, bool, bool]:
@@ -167,30 +239,6 @@ def _first_frame(path: str) -> tuple[int, int, bool, bool]:
     raise VideoError(path, "corrupt", "no frame decodes")
 
 
-MP4_BOXES = (b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"meta", b"mfra", b"sidx", b"styp", b"udta")
-
-
-def _mp4_cut_off(path: str) -> bool:
-    """Whether the file is an mp4 that ends inside a top-level box or before its index; junk after it is neither."""
-    size, at, indexed = os.path.getsize(path), 0, False
-    with open(path, "rb") as f:
-        while at < size:
-            f.seek(at)
-            head = f.read(16)
-            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-            if at == 0 and kind != b"ftyp":
-                return False
-            if length == 1:  # the length follows in 8 bytes
-                length = int.from_bytes(head[8:16], "big")
-            if kind in MP4_BOXES and length == 0:  # up to the end of the file
-                length = size - at
-            if length < 8 or at + length > size:
-                return kind in MP4_BOXES or not indexed
-            indexed |= kind == b"moov"
-            at += length
-    return not indexed
-
-
 def read_index(path: str | os.PathLike) -> FrameIndex:
     """Reads the file's packets once and decodes one frame. Raises VideoError for a file that cannot be used."""
     path = check_file(path)
@@ -198,7 +246,7 @@ def read_index(path: str | os.PathLike) -> FrameIndex:
         return _read_index(path)
     except VideoError as e:
         # what a cut through an mp4's own index looks like depends on where it falls; the cause is the same
-        if e.reason != "truncated" and _mp4_cut_off(path):
+        if e.reason != "truncated" and is_cut_off(path):
             raise VideoError(path, "truncated", e.detail or e.reason) from e
         raise
 
@@ -224,7 +272,7 @@ def _read_index(path: str) -> FrameIndex:
         last = round(1 / (scan.rate * time_base))
     end = int(pts_N[-1]) + max(last, 1)
 
-    promised_end, cut_off = end, _mp4_cut_off(path)
+    promised_end, cut_off = end, is_cut_off(path)
     if scan.promised is not None:
         missing = scan.promised - max(scan.last_end, end * time_base)
         # containers round, and state the end of what they meant to hold; a cut through an mp4 is certain

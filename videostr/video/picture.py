@@ -13,15 +13,20 @@ from videostr import ops
 # FFmpeg's number of a frame's matrix -> the operator's name. Untagged (2) is BT.601, whatever the size, as everywhere.
 MATRICES = {1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601", 9: "bt2020"}
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+# FFmpeg's pixel formats -> the operator's; yuvj: full range. Not those of 10 bits: swscale then goes by where the
+# chroma samples are said to lie, and PyAV does not tell.
+FORMATS = {f"yuv{j}{kind}p": f"yuv{kind}p" for j in ("", "j") for kind in (420, 422, 444)}
 
 
 class Picture(NamedTuple):
-    """An upright frame. planes: (rgb,) of (H, W, 3), or (y, u, v) of 4:2:0, uint8 arrays whose rows may be apart and
-    which stay valid as long as they are held. matrix, full_range: how the planes encode colour."""
+    """An upright frame. planes: (rgb,) of (H, W, 3), (y, uv) of NV12, or three of a `format` of `ops.frames_to_patches`
+    (without: 4:2:0); arrays, or tensors of any device, whose rows may be apart and which stay valid as long as they are
+    held. matrix, full_range: how the planes encode colour."""
 
-    planes: tuple[np.ndarray, ...]
+    planes: tuple[np.ndarray | torch.Tensor, ...]
     matrix: str = "bt601"
     full_range: bool = False
+    format: str | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -30,25 +35,35 @@ class Picture(NamedTuple):
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8."""
         if len(self.planes) == 1:
-            return self.planes[0]
-        coefficients = ops.reference.colour_coefficients(self.matrix, self.full_range)
-        rgb_CHW = ops.reference.yuv_to_rgb(*map(torch.from_numpy, self.planes), coefficients)
-        return rgb_CHW.permute(1, 2, 0).contiguous().numpy()
+            return np.asarray(self.planes[0])
+        form = self.format or ("nv12" if len(self.planes) == 2 else "yuv420p")
+        coefficients = ops.reference.colour_coefficients(self.matrix, self.full_range, form)
+        rgb_CHW = ops.reference.to_rgb(list(map(torch.as_tensor, self.planes)), form, coefficients)
+        return rgb_CHW.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def picture_of(frame: av.VideoFrame) -> Picture:
     """The frame, upright. Without a copy unless the display matrix turns it or its format has to be converted."""
     turn = orientation(frame)
-    # swscale gives one chroma sample to 2 x 2 pixels on even heights only, and not where rows are of two fields; and
-    # only with both sides even do a turned frame's chroma samples cover the same pixels
-    even = frame.height % 2 == 0 and (frame.width % 2 == 0 or not any(turn))
-    plain = frame.format.name in ("yuv420p", "yuvj420p") and not frame.interlaced_frame
-    if plain and even and frame.colorspace in MATRICES:
-        full = frame.format.name == "yuvj420p" or frame.color_range == FULL_RANGE
+    form = FORMATS.get(frame.format.name)
+    if form and _as_swscale(form, frame, turn) and frame.colorspace in MATRICES:
+        full = frame.format.name.startswith("yuvj") or frame.color_range == FULL_RANGE
         planes = [_plane(plane) for plane in frame.planes]
         if all(plane is not None for plane in planes):
-            return Picture(tuple(_turned(plane, turn) for plane in planes), MATRICES[frame.colorspace], full)
+            turned = tuple(_turned(plane, turn) for plane in planes)
+            return Picture(turned, MATRICES[frame.colorspace], full, form)
     return Picture((_turned(frame.to_ndarray(format="rgb24"), turn),))
+
+
+def _as_swscale(form: str, frame: av.VideoFrame, turn: tuple[bool, bool, bool]) -> bool:
+    """Whether swscale takes the way whose integers the operator has (found by comparing; docs/video.md)."""
+    if frame.interlaced_frame:  # rows of two fields
+        return False
+    if form == "yuv444p":
+        return True
+    # only with both sides even do a turned frame's chroma samples cover the same pixels
+    upright = not any(turn) or (form == "yuv420p" and frame.width % 2 == 0)
+    return frame.height % 2 == 0 and upright
 
 
 def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray | None:

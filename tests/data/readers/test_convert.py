@@ -290,3 +290,22 @@ def test_durations(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(SourceError):
             load_durations(tmp_path / name)
+
+
+def test_a_data_set_repository_with_a_configuration(tmp_path, source):
+    """The layout of a repository on the hub, in a local folder: load_dataset takes both."""
+    datasets = pytest.importorskip("datasets")
+    source()
+    rows = datasets.Dataset.from_list([{"clip": "a.mp4", "caption": "a dog runs", "timestamp": [1.0, 2.5]}, {}])
+    (tmp_path / "repo" / "temporal").mkdir(parents=True)
+    rows.to_parquet(tmp_path / "repo" / "temporal" / "test-00000-of-00001.parquet")
+    (tmp_path / "repo" / "README.md").write_text(
+        "---\nconfigs:\n- config_name: temporal\n  data_files:\n  - split: test\n    path: temporal/test-*\n---\n"
+    )
+    fields = {"video": "clip", "query": "caption", "span": "timestamp"}
+    where = f"hf://{tmp_path / 'repo'}#temporal@test"
+    report = convert("fields", [where], tmp_path / "o.jsonl", videos=[tmp_path / "videos"], fields=fields)
+    assert report["written"] == 1 and sum(report["rejected"].values()) == 1
+    assert read_samples(tmp_path / "o.jsonl")[0].spans == ((1.0, 2.5),)
+    with pytest.raises(SourceError, match="cannot be read"):
+        convert("fields", [where + "x"], tmp_path / "o.jsonl", videos=[tmp_path / "videos"], fields=fields)

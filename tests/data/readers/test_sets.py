@@ -132,7 +132,9 @@ def test_didemo(tmp_path):
 def test_tacos_in_both_forms(tmp_path):
     touch(tmp_path / "videos", "s13-d21-cam-002.mp4")
     line = {"qid": 3, "vid": "s13-d21", "duration": 100.0, "query": "She cuts.", "relevant_windows": [[1.5, 9.0]]}
-    (sample,), _ = run(tmp_path, "tacos", put(tmp_path / "train.jsonl", lines(line)))
+    source = put(tmp_path / "train.jsonl", lines(line, "{", line | {"qid": 4, "relevant_windows": [[9.0, 1.5]]}))
+    (sample,), report = run(tmp_path, "tacos", source)
+    assert report["rejected"] == {"malformed": 1, "reversed": 1}
     assert sample.id == "tacos:train:3" and sample.spans == ((1.5, 9.0),)
     video = {"timestamps": [[58, 294]], "sentences": ["She cuts."], "fps": 29.4, "num_frames": 2940}
     source = put(tmp_path / "test.json", {"s13-d21.avi": video, "s1.avi": video | {"fps": 0}})
@@ -287,7 +289,9 @@ def test_timelens(tmp_path):
     assert report["rejected"] == {"malformed": 1}
     record = {"source": "didemo", "video_path": "didemo/b.mp4", "duration": 30.0}
     record["events"] = [{"query": "A", "span": [[1.0, 2.0], [5.0, 6.0]]}, {"query": "B", "span": [3.0, 4.0]}]
-    samples, _ = run(tmp_path, "timelens_100k", put(tmp_path / "timelens-100k.jsonl", lines(record)))
+    source = put(tmp_path / "timelens-100k.jsonl", lines(record, "[", record | {"events": 7}))
+    samples, report = run(tmp_path, "timelens_100k", source)
+    assert report["rejected"] == {"malformed": 2}
     assert [s.spans for s in samples] == [((1.0, 2.0), (5.0, 6.0)), ((3.0, 4.0),)]
 
 
@@ -308,7 +312,9 @@ def test_videomind(tmp_path):
     touch(tmp_path / "videos", "a.mp4")
     record = {"video_path": "data/qvhighlights/videos/a.mp4", "duration": 150, "query": "q", "span": [[2, 8]]}
     record["pred"] = [[2.1, 7.9]]
-    (sample,), _ = run(tmp_path, "videomind", put(tmp_path / "verifying_qvhighlights_2b.json", [record]))
+    source = put(tmp_path / "verifying_qvhighlights_2b.json", [record, record | {"span": None}, {"query": "q"}, 7])
+    (sample,), report = run(tmp_path, "videomind", source)
+    assert report["rejected"] == {"no_label": 1, "malformed": 2}
     assert sample.spans == ((2.0, 8.0),) and sample.meta == {"pred": [[2.1, 7.9]]}
 
 
@@ -354,4 +360,4 @@ def test_any_answer(text):
 
 def test_every_reader_says_where_its_format_was_seen():
     assert all(reader.seen and reader.files and reader.name == name for name, reader in READERS.items())
-    assert len(READERS) == 17
+    assert len(READERS) == 24

@@ -39,9 +39,15 @@ class Format(NamedTuple):
 
 
 def prompt_text(sample: Sample, prompt: str) -> str:
-    """The prompt as text, <video> where the video stands."""
-    (message,) = render_prompt(prompt, sample.query, meta=sample.meta)
-    return "".join("<video>" if part["type"] == "video" else part["text"] for part in message["content"])
+    """The user's message as text, <video> where the video stands."""
+    return _messages(sample, prompt)[-1]["content"]
+
+
+def _messages(sample: Sample, prompt: str) -> list[Row]:
+    """The prompt's messages with their contents as text."""
+    *system, user = render_prompt(prompt, sample.query, meta=sample.meta)
+    text = "".join("<video>" if part["type"] == "video" else part["text"] for part in user["content"])
+    return [*system, {"role": "user", "content": text}]
 
 
 def _facts(sample: Sample) -> Row:
@@ -75,31 +81,30 @@ def _answer(sample: Sample) -> Row:
 
 def ms_swift(sample: Sample, prompt: str, number: int) -> Row:
     """For `swift rlhf --rlhf_type grpo`. `solution` is what its own rewards are given."""
-    messages = [{"role": "user", "content": prompt_text(sample, prompt)}]
+    messages = _messages(sample, prompt)
     return {"messages": messages, "videos": [sample.video], "solution": _ground_truth(sample), **_facts(sample)}
 
 
 def ms_swift_sft(sample: Sample, prompt: str, number: int) -> Row:
     """For `swift sft`: the annotator's response is the answer."""
-    messages = [
-        {"role": "user", "content": prompt_text(sample, prompt)},
-        {"role": "assistant", "content": sample.response},
-    ]
+    messages = [*_messages(sample, prompt), {"role": "assistant", "content": sample.response}]
     return {"messages": messages, "videos": [sample.video]}
 
 
 def trl(sample: Sample, prompt: str, number: int) -> Row:
     """A conversational data set of prompts, for GRPOTrainer and its like."""
-    (message,) = render_prompt(prompt, sample.query, meta=sample.meta)
-    content = [{**part, "video": sample.video} if part["type"] == "video" else part for part in message["content"]]
-    return {"prompt": [{"role": "user", "content": content}], "videos": [sample.video], **_facts(sample)}
+    *system, user = render_prompt(prompt, sample.query, meta=sample.meta)
+    # One type for every message's content, as Arrow's columns need it.
+    system = [{"role": "system", "content": [{"type": "text", "text": message["content"]}]} for message in system]
+    content = [{**part, "video": sample.video} if part["type"] == "video" else part for part in user["content"]]
+    return {"prompt": [*system, {"role": "user", "content": content}], "videos": [sample.video], **_facts(sample)}
 
 
 def verl(sample: Sample, prompt: str, number: int) -> Row:
     facts = _facts(sample)
     return {
         "data_source": sample.source or "videostr",
-        "prompt": [{"role": "user", "content": prompt_text(sample, prompt)}],
+        "prompt": _messages(sample, prompt),
         "ability": sample.meta.get("task", "temporal_grounding"),
         "reward_model": {"style": "rule", "ground_truth": _ground_truth(sample)},
         "extra_info": {"index": number, **facts},
@@ -108,6 +113,7 @@ def verl(sample: Sample, prompt: str, number: int) -> Row:
 
 
 def easyr1(sample: Sample, prompt: str, number: int) -> Row:
+    """A prompt's system message is not in the row: EasyR1 takes it from its own configuration (data.system_prompt)."""
     return {
         **_facts(sample),
         "prompt": prompt_text(sample, prompt),

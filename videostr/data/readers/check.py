@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from videostr.data.readers.base import Annotation, Skip
 from videostr.data.readers.videos import VideoIndex, bare
-from videostr.data.samples import DURATION_TOLERANCE, Sample, finite_number
+from videostr.data.samples import DURATION_TOLERANCE, Sample, finite_number, is_question
 
 Overrun = Literal["clip", "reject"]
 OVERRUNS = ("clip", "reject")
@@ -40,6 +40,8 @@ NOTES = {
     "clipped_start": "intervals that began before 0: moved to 0",
     "clipped_end": f"intervals that ended more than {DURATION_TOLERANCE:g} s behind the video: moved to its end",
     "past_end_kept": f"intervals that end at most {DURATION_TOLERANCE:g} s behind the video: kept as they are",
+    "longer_than_stated": "intervals that end further behind the video: kept as published, as the video's end",
+    "repeated": "the same sentence and intervals of the same video as an earlier entry: kept as published",
     "span_dropped": "intervals left out of samples that have others",
     "no_duration": "samples whose video's length is not known: their times were not compared with it",
     "duration_differs": f"samples whose file is more than {DURATION_TOLERANCE:g} s longer or shorter than the set says",
@@ -59,7 +61,9 @@ class Checker:
     of each missing video.
 
     name: the set; ids are NAME:KEY. durations: seconds by video id, where the set gives none. probe: file -> seconds,
-    or an exception with a `.reason`; what it says counts more than the set does. Remembers 32 bytes a sample.
+    or an exception with a `.reason`; what it says counts more than the set does. as_published: labels are neither
+    clipped nor rejected for their end or for being there twice, as an evaluation needs them. Remembers 32 bytes a
+    sample.
     """
 
     def __init__(
@@ -70,7 +74,9 @@ class Checker:
         overrun: Overrun = "clip",
         keep_missing: bool = False,
         probe: Callable[[str], float] | None = None,
+        as_published: bool = False,
     ):
+        self.as_published = as_published
         self.name, self.videos, self.durations, self.probe = name, videos, durations, probe
         self.overrun, self.keep_missing = overrun, keep_missing
         self.notes: Counter[str] = Counter()
@@ -104,17 +110,27 @@ class Checker:
         _check_json(annotation.meta)
         duration = self._stated_duration(annotation)
         done: Counter[str] = Counter()
-        spans = self._spans(annotation.spans, duration, done)  # first: a bad label is one with or without its video
+        spans = self._spans(
+            annotation.spans, annotation.meta, duration, done
+        )  # first: a bad label is one with or without its video
         video = self._find(names, notes)
         real = self._real_duration(video, duration, notes)
         if real != duration:
             done, duration = Counter(), real
-            spans = self._spans(annotation.spans, duration, done)
+            spans = self._spans(annotation.spans, annotation.meta, duration, done)
         notes.update(done)
         if duration is None:
             notes["no_duration"] += 1
+        elif self.as_published:
+            latest = max((end for _, end in spans), default=0.0)
+            duration = latest if latest > duration + DURATION_TOLERANCE else duration
         self._once(self._ids, "duplicate_id", identity)
-        self._once(self._contents, "duplicate", repr((video, query.casefold(), spans)))
+        try:
+            self._once(self._contents, "duplicate", repr((video, query.casefold(), spans, _options(annotation))))
+        except Refused:
+            if not self.as_published:
+                raise
+            notes["repeated"] += 1
         return Sample(identity, video, query, spans, duration, self.name, response, dict(annotation.meta))
 
     def _stated_duration(self, annotation: Annotation) -> float | None:
@@ -157,9 +173,13 @@ class Checker:
             notes["duration_differs"] += 1
         return real
 
-    def _spans(self, spans: Any, duration: float | None, notes: Counter[str]) -> tuple[tuple[float, float], ...]:
+    def _spans(
+        self, spans: Any, meta: dict[str, Any], duration: float | None, notes: Counter[str]
+    ) -> tuple[tuple[float, float], ...]:
         if not isinstance(spans, list | tuple):
             raise Refused("bad_time", f"expected a list of intervals, got {spans!r:.60}")
+        if not spans and is_question(meta):
+            return ()
         kept, refused = [], None
         for span in spans:
             try:
@@ -190,6 +210,8 @@ class Checker:
         if duration is not None and end > duration:
             if end <= duration + DURATION_TOLERANCE:
                 notes["past_end_kept"] += 1
+            elif self.as_published:
+                notes["longer_than_stated"] += 1
             elif self.overrun == "clip":
                 end = duration
                 notes["clipped_end"] += 1
@@ -203,6 +225,11 @@ class Checker:
         if digest in seen:
             raise Refused(reason, text[:80])
         seen.add(digest)
+
+
+def _options(annotation: Annotation) -> Any:
+    """Questions of one wording differ in their options."""
+    return annotation.meta.get("options")
 
 
 def _check_json(meta: dict[str, Any]) -> None:

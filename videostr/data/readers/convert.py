@@ -42,6 +42,7 @@ def convert(
     segments: Segments = "auto",
     fields: Mapping[str, str] | None = None,
     probe: Callable[[str], float] | None = None,
+    as_published: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Convert a set into a file that `read_samples` reads. Entries are streamed; what is kept in memory is 32 bytes a
@@ -49,7 +50,7 @@ def convert(
 
     Args:
         name: of the reader (`table.READERS`).
-        sources: files, folders that hold the set's files, or `hf://NAME[@SPLIT]`.
+        sources: files, folders that hold the set's files, or `hf://NAME[#CONFIG][@SPLIT]`.
         out: the JSON-lines file. Beside it are written (see `side_files`) the report, every rejected entry with file,
             line and reason, and the missing videos. `out` itself comes last and whole: a killed run leaves the old one.
         videos: folders that hold the video files at any depth; default: the folders of the sources.
@@ -59,6 +60,8 @@ def convert(
         segments: whether files are whole where a set counts from inside a longer video; see `base.segment`.
         fields: our name -> the file's, for the reader `fields` alone.
         probe: file -> its real length in seconds, asked once a video; an exception with a `.reason` means unreadable.
+        as_published: for an evaluation: no interval is clipped or rejected for its end (`overrun` says nothing), and
+            what a set holds twice stays there twice.
         progress: called with (entries read, samples written) after every entry.
 
     Returns:
@@ -81,7 +84,7 @@ def convert(
         raise SourceError("sources: none given")
     index = VideoIndex(videos or _folders(files))
     durations = durations or {}
-    checker = Checker(name, index, durations, overrun, keep_missing, probe)
+    checker = Checker(name, index, durations, overrun, keep_missing, probe, as_published)
     options = ReadOptions(durations, segments, fields or {})
     out = Path(os.path.abspath(out))
     sides = side_files(out)
@@ -118,6 +121,7 @@ def convert(
                 "segments": segments,
                 "fields": dict(fields or {}),
                 "probe": probe is not None,
+                "as_published": as_published,
             },
             "read": read,
             "written": written,

@@ -21,8 +21,8 @@ class SourceError(ValueError):
 def expand(reader: Reader, sources: Sequence[str]) -> list[str]:
     """The files to read: a folder stands for those in it that the set's own names match, at any depth.
 
-    A data set that `save_to_disk` wrote, and `hf://NAME[@SPLIT]`, stay what they are. Raises SourceError for a source
-    that is not there, or a folder without any such file.
+    A data set that `save_to_disk` wrote, and `hf://NAME[#CONFIG][@SPLIT]`, stay what they are. Raises SourceError for a
+    source that is not there, or a folder without any such file.
     """
     found: list[str] = []
     for source in sources:
@@ -124,9 +124,10 @@ def _dataset_rows(source: str) -> Iterator[Item]:
     except ImportError as error:
         raise SourceError(f"{source}: needs the package datasets (pip install datasets)") from error
     name, _, split = source.removeprefix(HUB).partition("@")
+    name, _, config = name.partition("#")
     try:
         if source.startswith(HUB):
-            rows = datasets.load_dataset(name, split=split or "train", streaming=True)
+            rows = datasets.load_dataset(name, config or None, split=split or "train", streaming=True)
         elif name.endswith(".parquet") or source.endswith(".parquet"):
             rows = datasets.load_dataset("parquet", data_files=source, split="train", streaming=True)
         else:

@@ -11,11 +11,15 @@ from videostr.data.readers import (
     queryd,
     qvhighlights,
     rextime,
+    sti_bench,
     tacos,
     time_r1,
     timelens,
+    trainers,
     tvg_r1,
+    v_star,
     videomind,
+    vsi_bench,
 )
 from videostr.data.readers.base import Reader
 
@@ -38,6 +42,10 @@ READERS: dict[str, Reader] = {
         tvg_r1.READER,
         videomind.READER,
         time_r1.READER,
+        sti_bench.READER,
+        vsi_bench.READER,
+        v_star.READER,
+        *trainers.READERS,
         fields.READER,
     )
 }

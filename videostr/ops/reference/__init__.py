@@ -8,16 +8,9 @@ taken as checked: `videostr.ops` does that.
 from .assignment import Assignment, assignment, assignment_ragged
 from .box3d_iou import box3d_iou, box3d_iou_pairwise
 from .box_iou import box_iou, box_iou_pairwise, tube_iou
+from .colour import FORMATS, MATRICES, Format, colour_coefficients, to_rgb
 from .dtypes import wide_dtype
-from .frames_to_patches import (
-    MATRICES,
-    colour_coefficients,
-    frames_to_patches,
-    normalise_table,
-    patch_order,
-    resize,
-    yuv_to_rgb,
-)
+from .frames_to_patches import frames_to_patches, normalise_patches, normalise_table, patch_order, resize
 from .group_advantage import GroupAdvantage, group_advantage, spread
 from .linear_logprob import linear_logprob, scale_logits
 from .policy_loss import (
@@ -44,6 +37,8 @@ from .temporal_set_scores import temporal_set_scores
 
 __all__ = [
     "Assignment",
+    "FORMATS",
+    "Format",
     "GroupAdvantage",
     "LOG_RATIO_LIMIT",
     "LOG_TINY",
@@ -67,6 +62,7 @@ __all__ = [
     "kl_terms",
     "linear_logprob",
     "objective_terms",
+    "normalise_patches",
     "normalise_table",
     "patch_order",
     "policy_loss",
@@ -82,10 +78,10 @@ __all__ = [
     "temporal_nms",
     "temporal_set_scores",
     "token_weights",
+    "to_rgb",
     "tube_iou",
     "weighted_policy_loss",
     "wide_dtype",
     "with_sample_size",
     "within_range",
-    "yuv_to_rgb",
 ]

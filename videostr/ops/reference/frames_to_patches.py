@@ -1,44 +1,10 @@
-"""Decoded frames -> rows of patches: colour, resize and patch order in integers."""
-
-import math
+"""Decoded frames -> rows of patches: colour, resize, normalising, patch order."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-# ITU-R BT.601, BT.709, BT.2020 (non-constant luminance) as the 16.16 matrices of swscale:
-# what V adds to R, what U adds to B, what U and V take from G (source: libswscale/yuv2rgb.c; grade S)
-MATRICES = {
-    "bt601": (104597, 132201, 25675, 53279),
-    "bt709": (117489, 138438, 13975, 34925),
-    "bt2020": (110013, 140363, 12277, 42626),
-}
-
-
-def colour_coefficients(matrix: str, full_range: bool) -> list[int]:
-    """(y_scale, v_to_r, u_to_b, v_to_g, u_to_g, y_offset) of csrc/common/colour.h: 13 fractional bits."""
-    v_to_r, u_to_b, u_to_g, v_to_g = MATRICES[matrix]
-    terms = [v_to_r, u_to_b, -v_to_g, -u_to_g]
-    scale = 1 << 16
-    if full_range:
-        terms = [math.trunc(x * 224 / 255) for x in terms]
-    else:
-        scale = scale * 255 // 219
-    return [(x * 8192 + 32768) >> 16 for x in (scale, *terms)] + [0 if full_range else 128]
-
-
-def yuv_to_rgb(y_HW: Tensor, u_hw: Tensor, v_hw: Tensor, coefficients: list[int]) -> Tensor:
-    """8-bit 4:2:0 planes -> (3, H, W) uint8; each chroma sample covers 2 x 2 pixels."""
-    y_scale, v_to_r, u_to_b, v_to_g, u_to_g, y_offset = coefficients
-    height, width = y_HW.shape
-    u, v = (
-        x.int().mul(8).sub(1024).repeat_interleave(2, 0)[:height].repeat_interleave(2, 1)[:, :width]
-        for x in (u_hw, v_hw)
-    )
-    luma = ((8 * y_HW.int() - y_offset) * y_scale) >> 16
-    red = luma + ((v * v_to_r) >> 16)
-    green = luma + ((u * u_to_g) >> 16) + ((v * v_to_g) >> 16)
-    blue = luma + ((u * u_to_b) >> 16)
-    return torch.stack([red, green, blue]).clamp(0, 255).to(torch.uint8)
+from .colour import colour_coefficients, to_rgb
 
 
 def resize_axis(pixels_CAB: Tensor, size: int) -> Tensor:
@@ -67,8 +33,19 @@ def resize_axis(pixels_CAB: Tensor, size: int) -> Tensor:
     return (total >> precision).clamp(0, 255).to(torch.uint8)
 
 
-def resize(pixels_CHW: Tensor, height: int, width: int) -> Tensor:
-    """(C, H, W) uint8 -> (C, height, width) uint8: along x, rounded to bytes, then along y."""
+def resize(pixels_CHW: Tensor, height: int, width: int, form: str = "u8") -> Tensor:
+    """(C, H, W) uint8 -> (C, height, width) uint8: along x, then along y.
+
+    form: "u8", rounded to bytes between the axes; "f32", torch's resize of float images, then clamped and rounded half
+    to even (what torchvision's first API does to bytes).
+    """
+    if pixels_CHW.shape[1:] == (height, width):
+        return pixels_CHW
+    if form == "f32":
+        floats = interpolate(
+            pixels_CHW[None].float(), (height, width), mode="bicubic", align_corners=False, antialias=True
+        )
+        return floats[0].clamp(0, 255).round().to(torch.uint8)
     along_x = resize_axis(pixels_CHW.transpose(1, 2), width).transpose(1, 2)
     return resize_axis(along_x, height)
 
@@ -92,11 +69,19 @@ def normalise_table(mean: tuple[float, ...], std: tuple[float, ...], dtype: torc
     return torch.arange(256, dtype=torch.float32).expand(3, -1).sub(mean_31).div(std_31).to(dtype)
 
 
+def normalise_patches(patches_RC: Tensor, table_3V: Tensor) -> Tensor:
+    """Bytes in patch order -> the table's dtype; a row has three channels of C / 3 columns."""
+    channel_C = torch.arange(3, device=patches_RC.device).repeat_interleave(patches_RC.shape[1] // 3)
+    return table_3V[channel_C.expand_as(patches_RC), patches_RC.long()]
+
+
 def frames_to_patches(
     frames: list[tuple[Tensor, ...]],
     height: int,
     width: int,
     *,
+    form: str,
+    resize_form: str = "u8",
     patch_size: int = 14,
     merge_size: int = 2,
     temporal_patch_size: int = 2,
@@ -106,18 +91,7 @@ def frames_to_patches(
     full_range: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    coefficients = colour_coefficients(matrix, full_range)
-    resized = []
-    for planes in frames:
-        if len(planes) == 1:
-            rgb_CHW = planes[0].permute(2, 0, 1)
-        else:
-            u_hw, v_hw = planes[1].unbind(-1) if len(planes) == 2 else planes[1:]
-            rgb_CHW = yuv_to_rgb(planes[0], u_hw, v_hw, coefficients)
-        resized.append(resize(rgb_CHW, height, width))
+    coefficients = colour_coefficients(matrix, full_range, form)
+    resized = [resize(to_rgb(list(planes), form, coefficients), height, width, resize_form) for planes in frames]
     rows = patch_order(torch.stack(resized), patch_size, merge_size, temporal_patch_size)
-    if dtype == torch.uint8:
-        return rows
-    table_3V = normalise_table(mean, std, dtype)
-    channel = torch.arange(3).repeat_interleave(temporal_patch_size * patch_size**2)
-    return table_3V[channel.expand_as(rows), rows.long()]
+    return rows if dtype == torch.uint8 else normalise_patches(rows, normalise_table(mean, std, dtype))

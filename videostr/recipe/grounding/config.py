@@ -41,7 +41,7 @@ class DataConfig:
 
 @dataclass
 class WarmupConfig:
-    """The small model's substitute for pretraining (videostr.recipe.warmup).
+    """The small model's substitute for pretraining (videostr.recipe.grounding.warmup).
 
     steps: updates, of batch_size clips each; captions: the share of clips without a sentence."""
 

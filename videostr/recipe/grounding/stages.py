@@ -1,25 +1,24 @@
 """The two-stage recipe, stage by stage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from videostr.config import to_dict
 from videostr.data.curation import filter_cold_start
-from videostr.data.difficulty import RolloutScore, select
 from videostr.data.samples import Sample
 from videostr.eval.grounding import GroundingTask
 from videostr.eval.metrics import best_constant, temporal_metrics
+from videostr.eval.rollouts import RolloutStore
 from videostr.grpo import EpochSamples
 from videostr.recipe.base import Recipe
 from videostr.recipe.command import RunArguments
-from videostr.recipe.fingerprint import digest, fingerprint
 from videostr.recipe.grounding.config import TwoStageConfig
+from videostr.recipe.grounding.difficulty import open_store, score_and_select
 from videostr.recipe.grounding.prepare import prepare_data, prepare_model
 from videostr.recipe.grounding.warmup import warm_up
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import write_set
-from videostr.rollout import SamplingParams
 from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter
 
@@ -97,16 +96,20 @@ class TwoStage(Recipe):
 
     def difficulty(self) -> dict:
         config = self.config.difficulty
-        samples = self.samples("train")[: config.max_samples]
         parent = self.model_of("sft")
         # Scores belong to the weights and to what was asked: another run of the same model finds them again.
-        asked = [self.settings["prompt"], to_dict(self.reward), self.settings["mixed_precision"]]
-        asked += [self.config.model.dtype, config.answers, config.temperature, self.config.grpo.sampling.max_new_tokens]
-        about = [
-            (sample.id, Path(sample.video).name, sample.query, sample.spans, sample.duration) for sample in samples
-        ]
-        key = digest([fingerprint(self.model_path(parent)), self.seed, asked, about])
-        report = self._select(self.prompter(parent), samples, f"difficulty/{key}.jsonl", "rl")
+        store = open_store(
+            self.out / "difficulty",
+            self.model_path(parent),
+            self.config.prompt,
+            config,
+            self.reward,
+            max_new_tokens=self.config.grpo.sampling.max_new_tokens,
+            seed=self.seed,
+            dtype=self.config.model.dtype,
+            mixed_precision=self.config.mixed_precision,
+        )
+        report = self._select(lambda: self.prompter(parent), store, "rl")
         if not report["kept"]:
             raise ValueError(
                 f"difficulty.sampler {config.sampler!r} kept none of {report['total']} samples (reasons: "
@@ -114,19 +117,31 @@ class TwoStage(Recipe):
             )
         return report
 
-    def _select(self, prompter: Prompter, samples: Sequence[Sample], path: str, name: str) -> dict:
-        """Score the samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the report."""
+    def _select(self, prompter: Callable[[], Prompter], store: RolloutStore, name: str) -> dict:
+        """Score the train samples by rollouts, choose among them and write those as data/NAME.jsonl; returns the
+        report."""
         config = self.config.difficulty
-        params = SamplingParams(temperature=config.temperature, max_new_tokens=self.config.grpo.sampling.max_new_tokens)
-        rows = self.score(prompter, samples, path, config.answers, params)
-        ious: dict[str, list[float]] = {}
-        for row in rows:
-            ious.setdefault(row["id"], []).append(row["iou"])
-        scores = [RolloutScore(s.id, tuple(ious[s.id]), s.duration) for s in samples if s.id in ious]
-        selection = select(scores, config.sampler, config.count, self.seed, **config.options)
-        chosen = set(selection.ids)
+        samples = self.samples("train")[: config.max_samples]
+
+        def ready() -> Prompter:
+            made = prompter()
+            self.read_ahead(samples, made.frames)
+            return made
+
+        chosen, selection = score_and_select(
+            store,
+            ready,
+            samples,
+            self.task,
+            config,
+            max_new_tokens=self.config.grpo.sampling.max_new_tokens,
+            batch_size=self.config.eval.batch_size,
+            seed=self.seed,
+            accelerator=self.accelerator,
+            name=f"difficulty/{name}",
+        )
         if self.accelerator.is_main_process:
-            write_set(self.out / f"data/{name}.jsonl", [sample for sample in samples if sample.id in chosen])
+            write_set(self.out / f"data/{name}.jsonl", chosen)
         self.accelerator.wait_for_everyone()
         self.stages.say(f"  {config.sampler}: kept {selection.report['kept']} of {selection.report['total']} samples")
         return selection.report
@@ -144,8 +159,7 @@ class TwoStage(Recipe):
             return self.samples("rl")
         name = f"rl_epoch_{epoch}"
         if not (self.out / f"data/{name}.jsonl").exists():
-            samples = self.samples("train")[: self.config.difficulty.max_samples]
-            self._select(prompter, samples, f"difficulty/{name}.jsonl", name)
+            self._select(lambda: prompter, RolloutStore(self.out / "difficulty" / name), name)
         return self.samples(name)
 
     def findings(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from videostr import ops
+from videostr.data.curation.step import Step
 from videostr.data.samples import Sample
 
 PAPER_TOTAL, PAPER_KEPT = 56_000, 13_000
@@ -24,6 +25,41 @@ class Parsed(Protocol):
     reason: str
 
 
+class Answer(Step):
+    """Refuses a sample whose `response` is missing ("no_response"), not well formed (the parser's code), or whose
+    interval has an IoU below `min_iou` with every true one ("low_iou").
+
+    parse: text -> interval, format, reason. Raises ValueError for `min_iou` outside [0, 1].
+    """
+
+    name = "answer"
+
+    def __init__(self, parse: Callable[[str], Parsed], min_iou: float = 0.5):
+        if not 0 <= min_iou <= 1:
+            raise ValueError(f"min_iou: expected a number in [0, 1], got {min_iou!r}")
+        self.parse, self.min_iou = parse, min_iou
+
+    def settings(self) -> dict[str, Any]:
+        return {"min_iou": self.min_iou}
+
+    def refuse(self, sample: Sample) -> tuple[str, str] | None:
+        reason, iou = self.judge(sample)
+        return None if reason is None else (reason, f"IoU {iou:.3f}" if reason == "low_iou" else "")
+
+    def judge(self, sample: Sample) -> tuple[str | None, float]:
+        """(why the sample is refused, or None; its IoU). A question without intervals is refused as "no_interval"."""
+        if sample.response is None:
+            return "no_response", 0.0
+        if not sample.spans:
+            return "no_interval", 0.0
+        parsed = self.parse(sample.response)
+        if parsed.span is None or not parsed.format_ok:
+            return parsed.reason, 0.0
+        pred_2 = torch.tensor(parsed.span, dtype=torch.float64)
+        iou = ops.temporal_iou(pred_2, torch.tensor(sample.spans, dtype=torch.float64), kind="iou").max().item()
+        return (None if iou >= self.min_iou else "low_iou"), iou
+
+
 class CurationResult(NamedTuple):
     """samples: the kept ones, in order; report: plain numbers, ready for JSON."""
 
@@ -34,27 +70,20 @@ class CurationResult(NamedTuple):
 def filter_cold_start(
     samples: Iterable[Sample], parse: Callable[[str], Parsed], min_iou: float = 0.5
 ) -> CurationResult:
-    """Keep the samples whose `response` is well formed and whose interval has an IoU >= `min_iou` with a true one.
-
-    Args:
-        samples: with the annotator's full text as `response`.
-        parse: text -> interval, format, reason.
-        min_iou: in [0, 1].
+    """Keep the samples that `Answer` does not refuse: the recipe's filter, in memory.
 
     Returns:
         the kept samples and a report: total, kept, kept_fraction, min_iou, paper_total, paper_kept, mean_iou_kept (None
-        if none), and
-        reasons, the count of each cause of refusal: "no_response", "low_iou", or the parser's code.
+        if none), and reasons, the count of each cause of refusal.
 
     Raises:
         ValueError: `min_iou` outside [0, 1].
     """
-    if not 0 <= min_iou <= 1:
-        raise ValueError(f"min_iou: expected a number in [0, 1], got {min_iou!r}")
+    step = Answer(parse, min_iou)
     kept, reasons, ious, total = [], {}, [], 0
     for sample in samples:
         total += 1
-        reason, iou = _judge(sample, parse, min_iou)
+        reason, iou = step.judge(sample)
         if reason is None:
             kept.append(sample)
             ious.append(iou)
@@ -71,15 +100,3 @@ def filter_cold_start(
         "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
     }
     return CurationResult(kept, report)
-
-
-def _judge(sample: Sample, parse: Callable[[str], Parsed], min_iou: float) -> tuple[str | None, float]:
-    """(why the sample is refused, or None; its IoU)."""
-    if sample.response is None:
-        return "no_response", 0.0
-    parsed = parse(sample.response)
-    if parsed.span is None or not parsed.format_ok:
-        return parsed.reason, 0.0
-    pred_2 = torch.tensor(parsed.span, dtype=torch.float64)
-    iou = ops.temporal_iou(pred_2, torch.tensor(sample.spans, dtype=torch.float64), kind="iou").max().item()
-    return (None if iou >= min_iou else "low_iou"), iou
