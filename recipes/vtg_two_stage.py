@@ -11,8 +11,7 @@ the same command continues an interrupted run.
 import sys
 
 from videostr.recipe.command import run_recipe
-from videostr.recipe.config import TwoStageConfig
-from videostr.recipe.two_stage import run_two_stage
+from videostr.recipe.grounding import TwoStageConfig, run_two_stage
 
 SMOKE = (
     "data.cold_start_clips=24",

@@ -111,6 +111,7 @@ def _stv(args: argparse.Namespace) -> int:
     from videostr.data.stv.build import READERS, Options, build, read_exclusions
     from videostr.data.stv.card import to_text
     from videostr.data.stv.question import Rules
+    from videostr.video.index import frame_seconds
 
     try:
         limits = {} if args.per_scene is None else {"limit": dict.fromkeys(READERS, args.per_scene)}
@@ -125,7 +126,7 @@ def _stv(args: argparse.Namespace) -> int:
         )
         folders = {name: getattr(args, name) for name in READERS if getattr(args, name)}
         progress = Progress("{:,} scenes read, {:,} questions written")
-        report = build(folders, args.out, options, frame_times=_frame_times, progress=progress)
+        report = build(folders, args.out, options, frame_times=frame_seconds, progress=progress)
     except (ValueError, OSError) as error:
         return fail(error)
     print(to_text(report))
@@ -142,18 +143,6 @@ def _view(args: argparse.Namespace) -> int:
         return fail(error)
     print(f"{args.out}: {shown} of the pairs in {args.samples}")
     return 0
-
-
-def _frame_times(video: str):
-    """Seconds of a file's frames; None where there is none, or one that cannot be read (training skips it, counted)."""
-    from videostr.video import VideoError
-    from videostr.video.index import read_index
-
-    try:
-        index = read_index(video)
-    except VideoError:
-        return None
-    return index.seconds(index.pts_N)
 
 
 def _sets(args: argparse.Namespace) -> int:

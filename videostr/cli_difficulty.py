@@ -46,7 +46,7 @@ def _difficulty(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from videostr.config import load_config
-    from videostr.recipe.difficulty import DifficultyRunConfig, run_difficulty
+    from videostr.recipe.grounding.difficulty import DifficultyRunConfig, run_difficulty
 
     names = {"model": "model", "data": "data", "seed": "seed", "prompt": "prompt.name"}
     names |= {name: f"difficulty.{name}" for name in ("sampler", "count", "answers")}

@@ -7,8 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from recipe.server import reward_anything
 from videostr.recipe.command import run_recipe
-from videostr.recipe.config import TwoStageConfig
-from videostr.recipe.two_stage import run_two_stage
+from videostr.recipe.grounding import TwoStageConfig, run_two_stage
 
 if __name__ == "__main__":
     reward_anything()

@@ -18,9 +18,9 @@ from dataclasses import replace
 
 import torch
 
-from videostr.recipe import two_stage
+from videostr.recipe import base
 from videostr.recipe.command import run_recipe
-from videostr.recipe.config import TwoStageConfig
+from videostr.recipe.grounding import TwoStageConfig, run_two_stage
 from videostr.rewards import RewardSpec
 
 
@@ -43,10 +43,10 @@ def run_job(job):
         torch.set_num_threads(1)
         reward_anything()
         if not job["report"]:
-            two_stage.write_report = lambda out: None
+            base.write_report = lambda out: None
         if job["sabotage"]:
             sabotage(**job["sabotage"])
-        status = run_recipe("test", TwoStageConfig, (), two_stage.run_two_stage, job["argv"])
+        status = run_recipe("test", TwoStageConfig, (), run_two_stage, job["argv"])
     except SystemExit as stop:
         status = stop.code
     except BaseException:

@@ -44,7 +44,7 @@ def test_unreadable_videos_are_skipped_and_listed(recipe, own, tmp_path):
     empty.write_bytes(b"")
     out = tmp_path / "out"
     # Interrupted and continued: what the first call found must not be forgotten.
-    kill = {"at": "videostr.recipe.two_stage.train_grpo", "call": 1, "do": "kill"}
+    kill = {"at": "videostr.recipe.base.train_grpo", "call": 1, "do": "kill"}
     assert recipe(out, *given(train, test), sabotage=kill).status == -9
     result = recipe(out, *given(train, test), "prompt.workers=1", report=True)
     assert result.status == 0, result.stderr
@@ -174,7 +174,7 @@ def test_bad_yaml(recipe, tmp_path):
 def test_disk_full(recipe, finished, tmp_path, at):
     """The checkpoint before it stays valid, and with room again the run ends with the same numbers."""
     out = tmp_path / "out"
-    stop = {"at": "videostr.recipe.two_stage.train_grpo", "call": 1, "do": "kill"}
+    stop = {"at": "videostr.recipe.base.train_grpo", "call": 1, "do": "kill"}
     assert recipe(out, sabotage=stop).status == -9
     calls = 2 if "save_state" in at else 12
     result = recipe(out, sabotage={"at": at, "call": calls, "do": "disk full"})

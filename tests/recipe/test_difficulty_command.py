@@ -53,7 +53,7 @@ def test_chooses_and_reports(whole, finished, capsys):
 def test_another_sampler_needs_no_model_and_another_model_another_store(whole, finished, tmp_path, monkeypatch, capsys):
     out = shutil.copytree(whole, tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("videostr.recipe.difficulty.load_policy", None)  # would fail
+        patch.setattr("videostr.recipe.grounding.difficulty.load_policy", None)  # would fail
         assert main(command(finished, out, "difficulty.sampler=timelens", "difficulty.count=3")) == 0
         # Too small a model never writes an interval: nothing is neither hopeless nor solved.
         assert main(command(finished, out)) == 1

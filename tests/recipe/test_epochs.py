@@ -11,8 +11,8 @@ AGAIN = ["--set", "difficulty.every_epoch=true", "difficulty.count=5"]
 AGAIN += ["grpo.loop.eval_every=1", "eval.curve_samples=99"]
 KILLS = [
     ("videostr.eval.score._score_batch", 5, "kill after"),  # while the second epoch's samples are scored
-    ("videostr.recipe.two_stage.write_set", 1, "kill"),  # scored, not chosen
-    ("videostr.recipe.two_stage.write_set", 1, "kill after"),
+    ("videostr.recipe.grounding.stages.write_set", 1, "kill"),  # scored, not chosen
+    ("videostr.recipe.grounding.stages.write_set", 1, "kill after"),
     ("videostr.training.loop.TrainLoop.update", 2, "kill after"),
 ]
 

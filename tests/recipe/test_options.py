@@ -37,7 +37,7 @@ def test_option(recipe, tmp_path, name):
         return
     # Before the first checkpoint of SFT, and between the last update of GRPO and its checkpoint.
     steps = 2 if name == "plateau" else 5
-    for at, call in (("videostr.training.metrics.MetricsLog.append", 4), ("videostr.recipe.two_stage.train_grpo", 1)):
+    for at, call in (("videostr.training.metrics.MetricsLog.append", 4), ("videostr.recipe.base.train_grpo", 1)):
         assert recipe(cut, "--set", FEW, *OPTIONS[name], sabotage={"at": at, "call": call, "do": "kill"}).status == -9
     stop = {"at": "videostr.training.metrics.MetricsLog.append", "call": steps, "do": "kill after"}
     assert recipe(cut, "--set", FEW, *OPTIONS[name], sabotage=stop).status == -9

@@ -17,7 +17,7 @@ KILLS = [
     ("videostr.training.metrics.MetricsLog.append", 4, "kill after"),
     ("accelerate.Accelerator.save_state", 2, "kill after"),  # complete, but not renamed
     ("torch.save", 2, "kill after"),  # in the middle of a checkpoint
-    ("videostr.recipe.two_stage.save_policy", 1, "kill"),
+    ("videostr.recipe.base.save_policy", 1, "kill"),
     ("os.rename", 1, "kill"),
     ("os.replace", 1, "kill"),
     ("videostr.recipe.stages.Stages._write", 1, "kill"),  # the model is there, the stage not marked as done
@@ -27,7 +27,7 @@ KILLS = [
     ("videostr.training.loop.TrainLoop.save", 1, "kill"),
     ("shutil.rmtree", 5, "kill"),  # the last checkpoint is there, the oldest is to be deleted
     ("videostr.eval.score._score_batch", 1, "kill after"),
-    ("videostr.recipe.two_stage.write_report", 1, "kill"),
+    ("videostr.recipe.base.write_report", 1, "kill"),
 ]
 
 

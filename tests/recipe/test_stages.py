@@ -45,9 +45,7 @@ def test_a_changed_setting_redoes_what_depends_on_it(recipe, copy, setting, expe
 
 
 def test_redone_equals_a_fresh_run(recipe, copy, tmp_path):
-    recipe(
-        copy, "--set", "sft.steps=3", sabotage={"at": "videostr.recipe.two_stage.train_sft", "call": 1, "do": "kill"}
-    )
+    recipe(copy, "--set", "sft.steps=3", sabotage={"at": "videostr.recipe.base.train_sft", "call": 1, "do": "kill"})
     assert redone(recipe(copy, "--set", "sft.steps=3"))[0] == "sft"
     fresh = tmp_path / "fresh"
     assert redone(recipe(fresh, "--set", "sft.steps=3"))

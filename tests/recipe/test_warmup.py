@@ -11,8 +11,9 @@ from videostr.data.samples import Sample
 from videostr.data.world import COLOURS, Scene, Thing, WorldConfig, draw_scene_plan, encode_scene
 from videostr.model import load_policy
 from videostr.model.tiny import TinyConfig, write_tiny_policy
-from videostr.recipe import warmup
-from videostr.recipe.config import PromptConfig, WarmupConfig
+from videostr.recipe.config import PromptConfig
+from videostr.recipe.grounding import warmup
+from videostr.recipe.grounding.config import WarmupConfig
 from videostr.training.prompter import Prompter, model_frames
 from videostr.video import SkippedVideos, load_video
 

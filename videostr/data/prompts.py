@@ -5,9 +5,10 @@ docs/papers.md: C read in the authors' repository, S second-hand, O ours.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from videostr.graph import Coordinates, graph_prompt, read_graph
+from videostr.graph import Coordinates, graph_brief, graph_prompt, read_graph
 
 _TVG_R1 = (
     "You FIRST think about the reasoning process in the mind and finally determine the precise time period related to "
@@ -94,6 +95,8 @@ PROMPTS = {
     # edges, and without a graph.
     "video_str": "{video}{query}\n{graph}\nReason inside <think> </think>, graph included. {answer}",
     "video_str_edges": "{video}{query}\n{graph_edges}\nReason inside <think> </think>, graph included. {answer}",
+    # For a small model that has learned the form: only what changes from question to question.
+    "video_str_plain": "{query} {graph_brief} {video}",
     "video_answer": "{video}{query}\nReason inside <think> </think>. {answer}",
 }
 
@@ -145,13 +148,17 @@ def render_prompt(
 
 def _fill(text: str, name: str, meta: Mapping[str, Any]) -> str:
     """The template with everything but the query."""
-    for place, edges in (("{graph}", False), ("{graph_edges}", True)):
+    for place, ask in (
+        ("{graph}", graph_prompt),
+        ("{graph_edges}", partial(graph_prompt, edges=True)),
+        ("{graph_brief}", graph_brief),
+    ):
         if place in text:
             frames = read_graph(_needed(meta, "graph", name)).frames
             names = list(dict.fromkeys(node.name for frame in frames for node in frame.nodes))
             times = [frame.time for frame in frames if frame.time is not None]
             coordinates = Coordinates.from_json(_needed(meta, "coordinates", name))
-            text = text.replace(place, graph_prompt(coordinates, times, names, edges=edges))
+            text = text.replace(place, ask(coordinates, times, names))
     if "{answer}" in text:
         kind = _needed(meta, "answer_kind", name)
         if kind not in _ANSWERS:

@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 
+from videostr.data.clips import write_clip
 from videostr.data.prompts import written_time
 from videostr.data.samples import Sample
 
@@ -204,15 +204,8 @@ def _draw_shape(frame: np.ndarray, shape: str, colour: tuple[int, int, int], x: 
 
 def encode_scene(scene: Scene, path: Path) -> None:
     """Draw the clip and write it as H.264 (yuv420p, frame times exact) to `path`."""
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=scene.fps, options={"preset": "ultrafast", "crf": "20"})
-        stream.width = stream.height = scene.side
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1
-        for index in range(round(scene.duration * scene.fps)):
-            frame = av.VideoFrame.from_ndarray(draw_frame(scene, index / scene.fps), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    frames = (draw_frame(scene, index / scene.fps) for index in range(round(scene.duration * scene.fps)))
+    write_clip(path, frames, scene.fps, scene.side, scene.side)
 
 
 def annotate(thing: Thing, scene: Scene, config: WorldConfig, rng: random.Random) -> str:

@@ -18,8 +18,8 @@ from videostr import atomic
 from videostr.data.difficulty import RolloutScore
 from videostr.data.samples import Sample
 from videostr.eval import score as scoring
+from videostr.eval.task import Task
 from videostr.fingerprint import digest
-from videostr.rewards import Reward
 from videostr.rollout import SamplingParams
 from videostr.training.metrics import read_rows
 from videostr.training.prompter import Prompter
@@ -56,7 +56,7 @@ class RolloutStore:
         self,
         prompter: Callable[[], Prompter],
         samples: Sequence[Sample],
-        reward: Reward,
+        task: Task,
         *,
         answers: int,
         params: SamplingParams,
@@ -81,7 +81,7 @@ class RolloutStore:
             if accelerator.is_main_process and self.about is not None:
                 atomic.write_json(self.folder / "about.json", self.about, indent=None)
             mine = todo[accelerator.process_index :: accelerator.num_processes]
-            self._score(prompter(), mine, keys, reward, answers, params, seed, accelerator, on_batch)
+            self._score(prompter(), mine, keys, task, answers, params, seed, accelerator, on_batch)
             accelerator.wait_for_everyone()
             known = self.read()
         scored = ((sample, known.get(keys[sample.id])) for sample in samples)
@@ -96,7 +96,7 @@ class RolloutStore:
         prompter: Prompter,
         batches: Sequence[Sequence[Sample]],
         keys: Mapping[str, str],
-        reward: Reward,
+        task: Task,
         answers: int,
         params: SamplingParams,
         seed: int,
@@ -109,7 +109,7 @@ class RolloutStore:
             _cut_last_line(file)
             for done, batch in enumerate(batches, start=1):
                 rows: dict[str, list[dict]] = {}
-                for row in scoring._score_batch(prompter, batch, reward, answers, params, seed, accelerator):
+                for row in scoring._score_batch(prompter, batch, task, answers, params, seed, accelerator):
                     rows.setdefault(row["id"], []).append({name: row[name] for name in KEPT})
                 lines = [{"key": keys[name], "id": name, "rows": of_sample} for name, of_sample in rows.items()]
                 # One write: a kill leaves the whole batch or none of it. Its numbers depend, in the last digits, on all

@@ -16,8 +16,8 @@ from accelerate.utils import gather_object
 
 from videostr import atomic
 from videostr.data.samples import Sample
-from videostr.eval.metrics import temporal_metrics
-from videostr.rewards import Reward, score_answers
+from videostr.eval.task import Task
+from videostr.rewards import score_answers
 from videostr.rollout import SamplingParams, sample_groups
 from videostr.training.metrics import read_rows
 from videostr.training.order import group_seed
@@ -27,7 +27,7 @@ from videostr.training.prompter import Prompter
 def score_samples(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: Reward,
+    task: Task,
     *,
     answers: int,
     params: SamplingParams,
@@ -39,8 +39,8 @@ def score_samples(
 ) -> list[dict]:
     """One row an answer, in the samples' order, written to `path` (JSON lines) and returned.
 
-    A row: id, video, query, spans, duration, answer (0 … answers-1), text, pred ([start, end] in seconds or null),
-    reason, iou, reward. Samples whose video cannot be read have no row; they are listed in `prompter.skipped`.
+    A row: id, video, query, spans, duration, answer (0 … answers-1), text, reason, reward, and what `task.rows` adds.
+    Samples whose video cannot be read have no row; they are listed in `prompter.skipped`.
     Continues from the part files that a killed call left beside `path`; a complete `path` is returned as it is.
     """
     if path.exists():
@@ -58,7 +58,7 @@ def score_samples(
     with part_path.open("a") as part:
         for position, index in enumerate(mine):
             if index not in finished:
-                rows = _score_batch(prompter, batches[index], reward, answers, params, seed, accelerator)
+                rows = _score_batch(prompter, batches[index], task, answers, params, seed, accelerator)
                 part.write(json.dumps({"batch": index, "ids": same[index], "rows": rows}) + "\n")
                 part.flush()
             if on_batch is not None:
@@ -77,25 +77,25 @@ def score_samples(
 def held_out_scores(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: Reward,
+    task: Task,
     *,
     max_new_tokens: int,
     seed: int,
     batch_size: int,
     accelerator: Accelerator,
 ) -> dict[str, float]:
-    """miou, r1@0.5 and parse_rate of greedy answers, from the same batches as `score_samples` with `answers=1`.
+    """The metrics in `task.curve` of greedy answers, from the same batches as `score_samples` with `answers=1`.
 
     Nothing is written. {} when no video can be read. All processes call it and get the same.
     """
     params = SamplingParams(greedy=True, max_new_tokens=max_new_tokens)
     mine = _batches(samples, batch_size)[accelerator.process_index :: accelerator.num_processes]
-    rows = [row for batch in mine for row in _score_batch(prompter, batch, reward, 1, params, seed, accelerator)]
+    rows = [row for batch in mine for row in _score_batch(prompter, batch, task, 1, params, seed, accelerator)]
     rows = gather_object(rows)
     if not rows:
         return {}
-    metrics = temporal_metrics([row["pred"] for row in rows], [row["spans"] for row in rows])
-    return {name: metrics[name] for name in ("miou", "r1@0.5", "parse_rate")}
+    metrics = task.metrics(rows)
+    return {name: metrics[name] for name in task.curve if name in metrics}
 
 
 def _batches(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
@@ -105,7 +105,7 @@ def _batches(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
 def _score_batch(
     prompter: Prompter,
     samples: Sequence[Sample],
-    reward: Reward,
+    task: Task,
     answers: int,
     params: SamplingParams,
     seed: int,
@@ -120,9 +120,8 @@ def _score_batch(
     rows = []
     for sample, completions in zip(kept, groups, strict=True):
         texts, tokens = [c.text for c in completions], [len(c.ids_L) for c in completions]
-        scored = score_answers(reward, sample, texts, tokens)
-        for number, completion in enumerate(completions):
-            span = scored.parsed[number].span
+        scored = score_answers(task.reward, sample, texts, tokens)
+        for number, own in enumerate(task.rows(sample, texts, scored)):
             rows.append(
                 {
                     "id": sample.id,
@@ -131,11 +130,10 @@ def _score_batch(
                     "spans": [list(s) for s in sample.spans],
                     "duration": sample.duration,
                     "answer": number,
-                    "text": completion.text,
-                    "pred": None if span is None else list(span),
+                    "text": texts[number],
                     "reason": scored.reasons[number],
-                    "iou": float(scored.terms["iou"][number]),
                     "reward": float(scored.total_N[number]),
                 }
+                | own
             )
     return rows

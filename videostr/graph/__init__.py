@@ -2,7 +2,7 @@
 
 from videostr.graph.coordinates import CELLS, Coordinates, grid_over
 from videostr.graph.parse import class_name, parse_graph, read_graph
-from videostr.graph.prompt import graph_prompt
+from videostr.graph.prompt import graph_brief, graph_prompt
 from videostr.graph.relations import direction, displacements, distance, edges_of, turn
 from videostr.graph.types import Edge, Frame, Frames, Node, ParsedGraph
 from videostr.graph.write import build_graph, graph_to_json, render_graph
@@ -21,6 +21,7 @@ __all__ = [
     "displacements",
     "distance",
     "edges_of",
+    "graph_brief",
     "graph_prompt",
     "graph_to_json",
     "grid_over",

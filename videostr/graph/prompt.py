@@ -35,3 +35,11 @@ def graph_prompt(
     if edges:
         text += "An edge is [id, id, distance, direction in degrees from the x axis towards the y axis]. "
     return text + coordinates.describe()
+
+
+def graph_brief(coordinates: Coordinates, times: Sequence[float] = (), classes: Sequence[str] = ()) -> str:
+    """The same in as few words as a small model that knows the form needs: classes, cell, times."""
+    words = [", ".join(classes)]
+    if coordinates.cell:
+        words.append(f"{coordinates.cell:g} m")
+    return " ; ".join([*words, *(f"{time:g} s" for time in times)])

@@ -81,6 +81,25 @@ class PlateauConfig:
 
 
 @dataclass
+class ContrastConfig:
+    """T-GRPO's bonus (videostr.grpo.contrast), added to answers whose reward term `term` is above `above`.
+
+    weight: 0 for none; Video-R1's is 0.3. answers: to each shuffled video, Video-R1's half a group. ratio: how often
+    the ordered video's answers must be right, as a multiple of the shuffled one's.
+    """
+
+    weight: float = 0.0
+    answers: int = 4
+    ratio: float = 0.8
+    above: float = 0.1
+    term: str = "answer"
+
+    def __post_init__(self) -> None:
+        at_least("contrast", self, 0, "weight", "ratio")
+        at_least("contrast", self, 1, "answers")
+
+
+@dataclass
 class GRPOConfig:
     """steps: rollouts of `prompts_per_step` prompts x `group_size` answers; each is trained on in updates of
     `prompts_per_update` prompts. micro_batch: prompts per forward."""
@@ -93,6 +112,7 @@ class GRPOConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     advantage: AdvantageConfig = field(default_factory=AdvantageConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    contrast: ContrastConfig = field(default_factory=ContrastConfig)
     plateau: PlateauConfig = field(default_factory=PlateauConfig)
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=1e-6, weight_decay=1e-2))
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=10))

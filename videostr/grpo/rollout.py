@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from videostr import ops
 from videostr.data.samples import Sample
 from videostr.grpo.config import GRPOConfig
+from videostr.grpo.contrast import shuffled_means, with_bonus
 from videostr.rewards import Reward, score_answers
 from videostr.rollout import Completion, sample_groups
 from videostr.training.order import group_seed
@@ -61,8 +62,12 @@ def roll_out(
         seeds = [group_seed(seed, step, f"{sample.id}#{again}" if again else sample.id) for _, sample, again in part]
         with accelerator.autocast():  # as the trained module's forward
             answers = sample_groups(prompter.policy, prompts, config.group_size, sampling.params(), seeds)
-        for (position, sample, _), completions in zip(part, answers, strict=True):
-            groups.append((position, score_group(sample, completions, reward)))
+            shuffled = shuffled_means(prompter, kept, reward, config, seeds) if config.contrast.weight else None
+        for number, ((position, sample, _), completions) in enumerate(zip(part, answers, strict=True)):
+            group = score_group(sample, completions, reward)
+            if shuffled is not None:
+                group = with_bonus(group, shuffled[number], config.contrast)
+            groups.append((position, group))
     groups = [group for _, group in sorted(gather_object(groups), key=lambda pair: pair[0])]
     return with_advantages(groups, config)
 

@@ -4,7 +4,7 @@ Everything after this file treats it as any other Qwen2.5-VL folder: it has a co
 special tokens, a chat template and a generation config.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,10 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 TAGS = ("<think>", "</think>", "<time>", "</time>", "<answer>", "</answer>")
+GRAPH_TAGS = (*TAGS, "<graph>", "</graph>", "<map>", "</map>")
+
+WORDS = r" ?[A-Za-z]+| ?[0-9]|\s|."  # one sign a token
+WORDS_AND_SIGNS = r" ?[A-Za-z]+| ?[0-9]|\s|[^A-Za-z0-9\s]+"  # what JSON puts between words and digits may be one token
 
 EMBEDDING_STD = 0.2
 
@@ -71,23 +75,28 @@ class TinyConfig:
                 )
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over `texts`, digits one by one, so that any text round-trips and numbers are spelled out."""
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, tags: Sequence[str] = TAGS, words: str = WORDS
+) -> PreTrainedTokenizerFast:
+    """Byte-level BPE over `texts`, digits one by one, so that any text round-trips and numbers are spelled out.
+
+    tags: texts that are one token each. words: a pattern; no token crosses the border of what it matches.
+    """
     tokenizer = Tokenizer(models.BPE())
-    # A word keeps the space before it; digits, signs and everything else stand alone, as numbers must not merge.
-    split = pre_tokenizers.Split(Regex(r" ?[A-Za-z]+| ?[0-9]|\s|."), behavior="isolated")
+    # A word keeps the space before it; digits stand alone, as numbers must not merge.
+    split = pre_tokenizers.Split(Regex(words), behavior="isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - len(TAGS),
+        vocab_size=vocab_size - len(tags),
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_tokens(list(TAGS))
+    tokenizer.add_tokens(list(tags))
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
@@ -99,9 +108,17 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return fast
 
 
-def write_tiny_policy(directory: Path, texts: Iterable[str], config: TinyConfig, seed: int) -> None:
-    """Train the tokenizer on `texts`, draw random weights from `seed`, and save both under `directory`."""
-    tokenizer = train_tokenizer(texts, config.vocab_size)
+def write_tiny_policy(
+    directory: Path,
+    texts: Iterable[str],
+    config: TinyConfig,
+    seed: int,
+    tags: Sequence[str] = TAGS,
+    words: str = WORDS,
+) -> None:
+    """Train the tokenizer (`train_tokenizer`) on `texts`, draw random weights from `seed`, and save both under
+    `directory`."""
+    tokenizer = train_tokenizer(texts, config.vocab_size, tags, words)
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     hf_config = Qwen2_5_VLConfig(
         text_config={

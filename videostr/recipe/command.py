@@ -7,7 +7,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,12 @@ def run_recipe(
     smoke: Sequence[str],
     work: Callable[[RunArguments], None],
     argv: Sequence[str] | None = None,
+    instead: Mapping[str, tuple[str, Callable[[RunArguments], None]]] | None = None,
 ) -> int:
     """Parse, load the configuration, call `work`; expected failures become one clear message and an exit status.
 
-    smoke: the `--set` pairs that `--smoke` stands for; the user's own come after them and win.
+    smoke: the `--set` pairs that `--smoke` stands for; the user's own come after them and win. instead: flag ->
+    (help, what is called in place of `work` where the flag is given).
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, help="YAML file over the defaults (see recipes/configs)")
@@ -50,7 +52,12 @@ def run_recipe(
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="a tiny run through every stage, to see that all works")
     parser.add_argument("--set", nargs="+", default=[], action="extend", metavar="KEY=VALUE", help="override a setting")
+    for flag, (text, _) in (instead or {}).items():
+        parser.add_argument(flag, action="store_true", help=text)
     arguments = parser.parse_args(argv)
+    for flag, (_, other) in (instead or {}).items():
+        if getattr(arguments, flag.removeprefix("--").replace("-", "_")):
+            work = other
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at every save that the head is tied

@@ -10,13 +10,13 @@ def comparable(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     stages = [stage for stage in run.stages if stage in run.evals]
     if not stages:
         return {}
-    by_stage = {s: {str(row["id"]): row for row in run.evals[s] if _usable(row)} for s in stages}
+    by_stage = {s: {str(row["id"]): row for row in run.evals[s] if _usable(run, row)} for s in stages}
     return {name: {s: by_stage[s][name] for s in stages if name in by_stage[s]} for name in by_stage[stages[-1]]}
 
 
 def choose_samples(run: Run, each: int = 3) -> dict[str, list[str]]:
     """Group -> ids: the samples that the last stage improved most over the one before, typical ones (nearest the median
-    IoU), the best, the worst.
+    score), the best, the worst.
 
     No sample is shown twice, and as far as possible no video. Ties go to the smaller id, so the same run shows the same
     samples.
@@ -24,8 +24,9 @@ def choose_samples(run: Run, each: int = 3) -> dict[str, list[str]]:
     rows = comparable(run)
     if not rows:
         return {}
-    final = {name: list(stages.values())[-1]["iou"] for name, stages in rows.items()}
-    before = {name: list(stages.values())[-2]["iou"] for name, stages in rows.items() if len(stages) > 1}
+    key = run.measures.row
+    final = {name: list(stages.values())[-1][key] for name, stages in rows.items()}
+    before = {name: list(stages.values())[-2][key] for name, stages in rows.items() if len(stages) > 1}
     gain = {name: final[name] - before[name] for name in before if final[name] > before[name]}
     median = sorted(final.values())[len(final) // 2]
     orders = {
@@ -52,11 +53,11 @@ def choose_samples(run: Run, each: int = 3) -> dict[str, list[str]]:
     return chosen
 
 
-def _usable(row: dict[str, Any]) -> bool:
+def _usable(run: Run, row: dict[str, Any]) -> bool:
     spans = row.get("spans")
     return (
         "id" in row
-        and is_number(row.get("iou"))
+        and is_number(row.get(run.measures.row))
         and isinstance(spans, list)
         and bool(spans)
         and all(map(is_span, spans))

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from videostr import atomic
-from videostr.eval.metrics import THRESHOLDS, paired_bootstrap
+from videostr.eval.metrics import paired_bootstrap
 from videostr.report.cards import bar, data_uri, film_of, render
 from videostr.report.choose import choose_samples, comparable
+from videostr.report.measures import SPATIAL
 from videostr.report.plots import CURVES, save_plots, stage_interval, stage_value
 from videostr.report.run import Run, is_number, is_span, read_run
 from videostr.report.style import MUTED, TRUTH, stage_colour, stage_label
-
-_SCORES = ("miou", *(f"r1@{m}" for m in THRESHOLDS), "iop", "parse_rate")
-_TITLES = {"miou": "mIoU", "iop": "IoP", "parse_rate": "answers read"}
 
 
 def write_report(out: str | os.PathLike) -> Path:
@@ -34,7 +32,7 @@ def write_report(out: str | os.PathLike) -> Path:
         title=run.out.resolve().name,
         seed=summary.get("seed"),
         minutes=summary["seconds"] / 60 if is_number(summary.get("seconds")) else None,
-        columns=[_TITLES.get(key, key.upper()) for key in _SCORES],
+        columns=list(run.measures.columns.values()),
         table=[*_constant_row(run), *(_table_row(run, stage, index) for index, stage in enumerate(run.stages))],
         gains=_gains(run),
         headline=[images.pop(name) for name in ("stages", "learning_curve") if name in images],
@@ -58,7 +56,7 @@ def write_report(out: str | os.PathLike) -> Path:
 def _table_row(run: Run, stage: str, index: int) -> dict[str, Any]:
     info = (run.summary.get("stages") or {}).get(stage) or {}
     cells = []
-    for key in _SCORES:
+    for key in run.measures.columns:
         value = stage_value(run, stage, key)
         interval = stage_interval(run, stage, key)
         cells.append(
@@ -82,19 +80,21 @@ def _constant_row(run: Run) -> list[dict[str, Any]]:
     scores = run.summary.get("constant")
     if not isinstance(scores, dict):
         return []
-    cells = [{"value": f"{scores[key]:.3f}" if is_number(scores.get(key)) else "–", "interval": ""} for key in _SCORES]
+    cells = [
+        {"value": f"{scores[key]:.3f}" if is_number(scores.get(key)) else "–", "interval": ""}
+        for key in run.measures.columns
+    ]
     row = {"label": "best constant interval", "colour": MUTED, "cells": cells}
     return [row | {"samples": scores.get("samples", "–"), "seconds": "–"}]
 
 
 def _gains(run: Run) -> list[dict[str, str]]:
     """Each stage against the one before it, on the samples both scored."""
-    gains = []
-    stages = [stage for stage in run.stages if run.ious(stage)]
+    gains, key = [], run.measures.row
+    stages = [stage for stage in run.stages if run.scores(stage)]
     for first, second in zip(stages, stages[1:], strict=False):
         a, b = (
-            {str(r["id"]): r["iou"] for r in run.evals[s] if "id" in r and is_number(r.get("iou"))}
-            for s in (first, second)
+            {str(r["id"]): r[key] for r in run.evals[s] if "id" in r and is_number(r.get(key))} for s in (first, second)
         )
         shared = sorted(a.keys() & b.keys())
         if not shared:
@@ -103,7 +103,7 @@ def _gains(run: Run) -> list[dict[str, str]]:
         gains.append(
             {
                 "name": f"{stage_label(first)} → {stage_label(second)}",
-                "difference": f"{result.difference:+.3f} mIoU",
+                "difference": f"{result.difference:+.3f} {run.measures.label}",
                 "interval": f"{result.low:+.3f} to {result.high:+.3f}",
                 "p": "p < 0.001" if result.p_value < 0.001 else f"p = {result.p_value:.3f}",
             }
@@ -128,13 +128,14 @@ def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[st
     row = list(by_stage.values())[-1]
     film = film_of(resolve_video(run, row.get("video")), row.get("duration"), row["spans"])
     duration = film.duration
+    key, spatial = run.measures.row, run.measures is SPATIAL
     tracks = [
         {
             "label": "truth",
             "colour": TRUTH,
             "bars": [bar(span, duration) for span in row["spans"]],
             "value": ", ".join(f"{start:g} – {end:g} s" for start, end in row["spans"]),
-            "note": "",
+            "note": f"{row.get('task')}: {row.get('truth')}" if spatial else "",
         }
     ]
     answers = []
@@ -146,8 +147,8 @@ def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[st
                 "label": stage_label(stage),
                 "colour": colour,
                 "bars": [bar(pred, duration)] if pred else [],
-                "value": f"IoU {answer['iou']:.2f}" if pred else "",
-                "note": "" if pred else f"no interval: {str(answer.get('reason') or 'unknown').replace('_', ' ')}",
+                "value": f"{'score' if spatial else 'IoU'} {answer[key]:.2f}" if pred or spatial else "",
+                "note": _note(answer, pred, spatial),
             }
         )
         text = answer.get("text")
@@ -165,6 +166,13 @@ def _sample(run: Run, name: str, by_stage: dict[str, dict[str, Any]]) -> dict[st
         "ticks": film.ticks,
         "answers": answers,
     }
+
+
+def _note(answer: dict[str, Any], pred: Any, spatial: bool) -> str:
+    if spatial:
+        text = str(answer.get("text"))
+        return text[text.rfind("<answer>") :][:80] if "<answer>" in text else "no answer"
+    return "" if pred else f"no interval: {str(answer.get('reason') or 'unknown').replace('_', ' ')}"
 
 
 def resolve_video(run: Run, video: Any) -> str:

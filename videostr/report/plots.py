@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from videostr import atomic
-from videostr.eval.metrics import THRESHOLDS, bootstrap_interval
+from videostr.eval.metrics import bootstrap_interval
 from videostr.report.run import Run, is_number
 from videostr.report.style import (
     GRID,
@@ -45,8 +45,15 @@ CURVES = (
         "reward",
         "rl",
         "Reward",
-        {"reward": "total", "reward/format": "format"},
+        {"reward": "total", "reward/format": "format", "reward/answer": "answer"},
         note="mean over the rollouts of a step",
+    ),
+    Curve(
+        "graph",
+        "rl",
+        "Graph terms of the reward",
+        {"reward/node": "node", "reward/edge": "edge", "reward/map": "map"},
+        note="0 where the gate is closed",
     ),
     Curve("iou", "rl", "Rollout IoU", {"reward/iou": "IoU"}, note="the task reward, at the training temperature"),
     Curve(
@@ -125,7 +132,7 @@ def stage_bars(run: Run) -> Figure | None:
     if not run.stages:
         return None
     figure, axes = new_axes(6.2, 2.9)
-    draw_stage_bars(axes, run, ("miou", *(f"r1@{m}" for m in THRESHOLDS)))
+    draw_stage_bars(axes, run, run.measures.bars)
     return figure
 
 
@@ -143,7 +150,7 @@ def draw_stage_bars(axes: Axes, run: Run, keys: Sequence[str], numbers: bool = T
                 top = max(value, interval[1])
             if numbers and np.isfinite(value):
                 axes.text(at, top + 0.012, f"{value:.2f}", ha="center", va="bottom", fontsize=7, color=MUTED)
-    axes.set_xticks(range(len(keys)), ["mIoU" if key == "miou" else key.upper() for key in keys])
+    axes.set_xticks(range(len(keys)), [run.measures.columns[key].rpartition(": ")[2] for key in keys])
     axes.set_ylim(0, min(1.08, max(0.2, axes.dataLim.ymax * 1.12)))
     dress(axes, "Held-out scores by stage")
     axes.tick_params(axis="x", labelsize=9)
@@ -169,34 +176,32 @@ def stage_interval(run: Run, stage: str, key: str) -> tuple[float, float] | None
 
 
 def _sample_values(run: Run, stage: str, key: str) -> list[float]:
-    ious = run.ious(stage)
-    if key == "miou":
-        return ious
-    if key.startswith("r1@"):
-        return [float(iou >= float(key[3:])) for iou in ious]
-    return []
+    of_row = run.measures.of_row
+    values = [of_row(row, key) for row in run.evals.get(stage, ()) if is_number(row.get(run.measures.row))]
+    return [value for value in values if is_number(value)]
 
 
 def learning_curve(run: Run) -> Figure | None:
-    """Held-out mIoU after each stage over the steps of SFT and RL, evaluations in between where the rows hold
-    "eval/miou"."""
+    """The held-out score after each stage over the steps of SFT and RL, evaluations in between where the rows hold
+    them."""
     lengths = {phase: run.metrics[phase][-1]["step"] for phase in ("sft", "rl") if run.metrics.get(phase)}
     if not lengths or not run.stages:
         return None
     figure, axes = new_axes(6.2, 2.9)
+    main = run.measures.main
     start = {"sft": 0, "rl": lengths.get("sft", 0)}
     for phase in lengths:
-        steps, values = series(run.metrics[phase], "eval/miou")
+        steps, values = series(run.metrics[phase], f"eval/{main}")
         if len(steps):
             axes.plot(steps + start[phase], values, color=stage_colour(phase), linewidth=1.6, marker=".")
-    steps, values = series(run.metrics.get("rl", []), "reward/iou")
+    steps, values = series(run.metrics.get("rl", []), "reward/answer" if main == "score" else "reward/iou")
     if len(steps):
         axes.plot(steps + start["rl"], values, color=stage_colour("rl"), alpha=0.2, linewidth=0.8)
         axes.plot(
             steps + start["rl"], smooth(values), color=stage_colour("rl"), linewidth=1.2, alpha=0.6, label="RL rollouts"
         )
     at = {"base": 0, "sft": lengths.get("sft", 0), "rl": sum(lengths.values())}
-    points = [(at[s], stage_value(run, s, "miou"), s) for s in run.stages if s in at]
+    points = [(at[s], stage_value(run, s, main), s) for s in run.stages if s in at]
     axes.plot([p[0] for p in points], [p[1] for p in points], color=GRID, linewidth=1.5, zorder=1)
     for x, y, stage in points:
         axes.plot(x, y, "o", markersize=8, color=stage_colour(stage), zorder=3, clip_on=False)
@@ -205,23 +210,24 @@ def learning_curve(run: Run) -> Figure | None:
     if start["rl"] and "rl" in lengths:
         axes.axvline(start["rl"], color=GRID, linewidth=1, zorder=0)
     axes.set_ylim(0, min(1.05, max(0.3, axes.dataLim.ymax * 1.25)))
-    dress(axes, "Learning curve", "step: SFT, then RL", "held-out mIoU")
+    dress(axes, "Learning curve", "step: SFT, then RL", f"held-out {run.measures.label}")
     legend(axes, least=1, loc="lower right")
     return figure
 
 
 def iou_histogram(run: Run) -> Figure | None:
-    """How the per-sample IoUs are spread, stage by stage."""
-    stages = [stage for stage in run.stages if run.ious(stage)]
+    """How the per-sample scores are spread, stage by stage."""
+    stages = [stage for stage in run.stages if run.scores(stage)]
     if not stages:
         return None
     figure, axes = new_axes(5.0, 2.6)
     for index, stage in enumerate(stages):
-        counts, edges = np.histogram(run.ious(stage), bins=20, range=(0, 1))
+        counts, edges = np.histogram(run.scores(stage), bins=20, range=(0, 1))
         colour = stage_colour(stage, index)
         axes.stairs(counts / counts.sum(), edges, color=colour, fill=True, alpha=0.18)
         axes.stairs(counts / counts.sum(), edges, color=colour, linewidth=1.5, label=stage_label(stage))
-    dress(axes, "IoU of the held-out samples", "IoU", "share of samples")
+    name = "score" if run.measures.row == "score" else "IoU"
+    dress(axes, f"{name} of the held-out samples", name, "share of samples")
     axes.set_xlim(0, 1)
     legend(axes)
     return figure

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from videostr.report.measures import GROUNDING, SPATIAL, Measures
+
 KNOWN_STAGES = ("base", "sft", "rl")
 
 
@@ -33,9 +35,17 @@ class Run:
         names = list(dict.fromkeys([*scored, *self.evals]))
         return [n for n in KNOWN_STAGES if n in names] + [n for n in names if n not in KNOWN_STAGES]
 
-    def ious(self, stage: str) -> list[float]:
-        """Per-sample IoUs of a stage's evaluation."""
-        return [row["iou"] for row in self.evals.get(stage, ()) if is_number(row.get("iou"))]
+    @property
+    def measures(self) -> Measures:
+        """What its evaluations measure: as the summary says, else as their rows look."""
+        rows = [row for rows in self.evals.values() for row in rows[:1]]
+        spatial = self.summary.get("task") == "spatial" or any("kind" in row for row in rows)
+        return SPATIAL if spatial else GROUNDING
+
+    def scores(self, stage: str) -> list[float]:
+        """Per-sample scores of a stage's evaluation, `measures.row`."""
+        key = self.measures.row
+        return [row[key] for row in self.evals.get(stage, ()) if is_number(row.get(key))]
 
 
 def read_run(out: str | os.PathLike) -> Run:

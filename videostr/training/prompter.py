@@ -38,11 +38,12 @@ class Prompter:
     def __call__(self, sample: Sample) -> Prompt:
         """The prompt of one sample. Raises VideoError when its video cannot be read."""
         self.skipped.check(sample.video)
+        return self.ask(sample.query, self._load(sample), sample.meta)
+
+    def _load(self, sample: Sample) -> VideoInputs:
         if self.store is None:
-            video = load_video(sample.video, self.frames, dtype=torch.uint8)
-        else:
-            video = self.store.load(sample.video, self.frames)
-        return self.ask(sample.query, video, sample.meta)
+            return load_video(sample.video, self.frames, dtype=torch.uint8)
+        return self.store.load(sample.video, self.frames)
 
     def ask(self, query: str, video: VideoInputs, meta: Mapping[str, Any] | None = None) -> Prompt:
         """The prompt that asks `query` about a video that was read already. meta: the sample's."""
@@ -50,6 +51,11 @@ class Prompter:
         times = [float(pair.timestamps[0]) for pair in pairs] if self.written_times else None
         messages = render_prompt(self.prompt, query, times, meta)
         return build_prompt(self.policy, messages, videos=pairs, prefill=self.prefill)
+
+    def shuffled(self, sample: Sample, seed: int) -> Prompt:
+        """The prompt of one sample with its video's frames in another order; the written times stay in order."""
+        video = self._load(sample)
+        return self.ask(sample.query, shuffle_frames(video, seed, self.frames.temporal_patch_size), sample.meta)
 
     def uncached(self) -> "Prompter":
         """The same, reading every file anew."""
@@ -66,6 +72,17 @@ class Prompter:
             else:
                 kept.append(sample)
         return kept, prompts
+
+
+def shuffle_frames(video: VideoInputs, seed: int, size: int) -> VideoInputs:
+    """The video with its frames in another order, their times as before. size: frames a temporal patch."""
+    pairs, rows = int(video.grid_thw[0]), int(video.grid_thw[1:].prod())
+    # A row of patches holds channel, frame of the temporal patch, then the pixels.
+    patches = video.pixel_values.reshape(pairs, rows, 3, size, -1)
+    frames = patches.permute(0, 3, 1, 2, 4).flatten(0, 1)
+    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed))
+    shuffled = frames[order].unflatten(0, (pairs, size)).permute(0, 2, 3, 1, 4)
+    return replace(video, pixel_values=shuffled.reshape(video.pixel_values.shape))
 
 
 def split_pairs(video: VideoInputs) -> list[VideoInputs]:

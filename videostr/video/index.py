@@ -295,3 +295,12 @@ def _read_index(path: str) -> FrameIndex:
         mirrored=mirrored,
         interlaced=interlaced,
     )
+
+
+def frame_seconds(path: str) -> np.ndarray | None:
+    """The times of a file's frames in seconds, float64; None for one that cannot be read."""
+    try:
+        index = read_index(path)
+    except VideoError:
+        return None
+    return index.seconds(index.pts_N)

@@ -51,7 +51,15 @@ def _span(clip: Clip, times: list[float]) -> list[float]:
 
 def digest_of(question: Question, clip: Clip) -> bytes:
     """16 bytes that are the same for the same question about the same video, however it is worded."""
-    asked = [clip.video, question.task, question.family, question.frames, question.subject, sorted(question.options)]
+    asked = [
+        clip.source,
+        clip.scene,
+        question.task,
+        question.family,
+        question.frames,
+        question.subject,
+        sorted(question.options),
+    ]
     return hashlib.blake2b(json.dumps(asked, ensure_ascii=True).encode(), digest_size=16).digest()
 
 

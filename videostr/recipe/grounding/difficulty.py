@@ -13,12 +13,15 @@ from videostr import atomic
 from videostr.config import save_config, to_dict
 from videostr.data.difficulty import DifficultySelection, RolloutScore, select
 from videostr.data.samples import Sample, read_samples
+from videostr.eval.grounding import GroundingTask
 from videostr.eval.rollouts import RolloutStore, store_name
 from videostr.fingerprint import digest, fingerprint
 from videostr.model import load_policy
-from videostr.recipe.config import DifficultyConfig, PromptConfig
-from videostr.recipe.prepare import write_set
+from videostr.recipe.base import NOT_SHOWN
+from videostr.recipe.config import PromptConfig
+from videostr.recipe.grounding.config import DifficultyConfig
 from videostr.recipe.progress import Progress
+from videostr.recipe.sample_sets import write_set
 from videostr.recipe.videos import read_videos
 from videostr.report.plots import difficulty_figure, to_png
 from videostr.rewards import RewardSpec, load_reward
@@ -74,7 +77,7 @@ def open_store(
 ) -> RolloutStore:
     """The store under `folder` of this model, asked so."""
     asked = to_dict(prompt)
-    for name in ("store", "store_gib", "workers", "time_limit"):
+    for name in NOT_SHOWN:
         del asked[name]
     sampling = {"answers": difficulty.answers, "temperature": difficulty.temperature, "max_new_tokens": max_new_tokens}
     sampling |= {"seed": seed, "dtype": dtype, "mixed_precision": mixed_precision, "reward": to_dict(reward)}
@@ -87,7 +90,7 @@ def score_and_select(
     store: RolloutStore,
     prompter: Callable[[], Prompter],
     samples: Sequence[Sample],
-    reward: RewardSpec,
+    task: GroundingTask,
     config: DifficultyConfig,
     *,
     max_new_tokens: int,
@@ -102,7 +105,7 @@ def score_and_select(
     scores: list[RolloutScore] = store.score(
         prompter,
         samples,
-        reward,
+        task,
         answers=config.answers,
         params=SamplingParams(temperature=config.temperature, max_new_tokens=max_new_tokens),
         seed=seed,
@@ -158,7 +161,7 @@ def run_difficulty(config: DifficultyRunConfig, out: Path) -> dict[str, Any]:
         store,
         prompter,
         samples,
-        reward,
+        GroundingTask(reward),
         config.difficulty,
         max_new_tokens=config.max_new_tokens,
         batch_size=config.batch_size,

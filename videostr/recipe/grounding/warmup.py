@@ -32,7 +32,7 @@ from videostr.data.world import (
     touches,
 )
 from videostr.model import GroupedPolicy, PackedGroups, Policy, Prompt, pack_groups
-from videostr.recipe.config import WarmupConfig
+from videostr.recipe.grounding.config import WarmupConfig
 from videostr.sft import likelihood_update
 from videostr.training.loop import TrainLoop
 from videostr.training.prompter import Prompter, split_pairs

@@ -1,0 +1,82 @@
+"""Written answers to STV questions, as an imperfect annotator gives them: what a small model's warm-up imitates.
+
+The thinking draws the graph, the answer follows. The annotator has habits as people have them: distances come out too
+short, layouts too narrow, boxes too tight, and where unsure the first option is taken. A model that only imitates it
+cannot be better than it is, and a reward that knows the truth has something to teach.
+"""
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from videostr.data.samples import Sample
+from videostr.graph import CELLS, Coordinates, Node, read_graph, render_graph
+
+
+@dataclass(frozen=True)
+class AnnotatorConfig:
+    """jitter: standard deviation of positions, in cells (of a picture's unit: tenths of it). squeeze: what distances
+    from the layout's middle are multiplied by; short: the same of numbers that are measured (counts are right); tight:
+    of a box's sides. unsure: the share of choices answered with the first option. digits: of positions."""
+
+    jitter: float = 0.5
+    squeeze: float = 0.75
+    short: float = 0.75
+    tight: float = 0.8
+    unsure: float = 0.25
+    digits: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.jitter < math.inf:
+            raise ValueError(f"jitter: expected a finite number >= 0, got {self.jitter}")
+        for name in ("squeeze", "short", "tight"):
+            if not 0 < getattr(self, name) <= 2:
+                raise ValueError(f"{name}: expected a factor in (0, 2], got {getattr(self, name)}")
+        if not 0 <= self.unsure <= 1:
+            raise ValueError(f"unsure: expected a share in [0, 1], got {self.unsure}")
+
+
+def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) -> str:
+    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults.
+
+    sample: with meta graph, coordinates, answer, answer_kind and, of a choice, options.
+    """
+    coordinates = Coordinates.from_json(sample.meta["coordinates"])
+    truth = read_graph(sample.meta["graph"]).frames
+    scale = 1.0 / CELLS if coordinates.unit == "image" else 1.0
+    most = {"grid": float(CELLS), "image": 1.0}.get(coordinates.unit)
+    places = [node.position for frame in truth for node in frame.nodes]
+    middle = [sum(axis) / len(places) for axis in zip(*places, strict=True)]
+    numbers: dict[str | None, str] = {}  # a set's own ids mean nothing to one who watches
+
+    def seen(node: Node) -> Node:
+        moved = [m + config.squeeze * (x - m) for x, m in zip(node.position, middle, strict=True)]
+        moved = [x + rng.gauss(0, config.jitter) * scale for x in moved]
+        if most is not None:
+            moved = [min(max(x, 0.0), most) for x in moved]
+        which = None if node.object is None else numbers.setdefault(node.object, str(len(numbers) + 1))
+        return node._replace(position=tuple(moved), object=which)
+
+    frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in truth]
+    graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
+    return f"<think>{graph}</think><answer>{_answer(sample.meta, config, rng)}</answer>"
+
+
+def _answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:
+    answer, kind = meta["answer"], meta["answer_kind"]
+    if kind == "choice":
+        return "A" if rng.random() < config.unsure else answer
+    if kind == "number":
+        if meta.get("task") == "object counting":
+            return str(answer)
+        value = answer * config.short
+        return str(round(value)) if isinstance(answer, int) else f"{value:.1f}"
+    x1, y1, x2, y2 = answer
+    cut_x, cut_y = ((1 - config.tight) / 2 * (b - a) for a, b in ((x1, x2), (y1, y2)))
+    # To a hundredth of the picture: an annotator does not see more.
+    box = [10 * round(edge / 10) for edge in (x1 + cut_x, y1 + cut_y, x2 - cut_x, y2 - cut_y)]
+    box = [min(max(edge, 0), 1000) for edge in box]
+    box[2], box[3] = max(box[2], box[0] + 10), max(box[3], box[1] + 10)
+    return json.dumps(box, separators=(",", ":"))
