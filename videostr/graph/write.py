@@ -18,8 +18,8 @@ def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]
 
     frames: (seconds or None, objects), an object a mapping with "class" and "position", perhaps "id", "extent"
     and "box".
-    Raises ValueError for a position that is not two or three finite numbers, or of another size than the others, and
-    for a box that is none.
+    Raises ValueError for a position that is not two or three finite numbers, or of another size than the others, for
+    an extent that is not as many finite lengths, and for a box that is none.
     """
     graph, sizes = [], set()
     for time, objects in frames:
@@ -30,6 +30,8 @@ def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]
                 raise ValueError(f"position: expected two or three finite numbers, got {item['position']!r:.80}")
             sizes.add(len(position))
             extent = None if item.get("extent") is None else tuple(float(x) for x in item["extent"])
+            if extent is not None and not (len(extent) == len(position) and all(0 <= x < math.inf for x in extent)):
+                raise ValueError(f"extent: expected {len(position)} finite lengths >= 0, got {item['extent']!r:.80}")
             box = None if item.get("box") is None else tuple(float(x) for x in item["box"])
             if box is not None and read_box(list(box)).box is None:
                 raise ValueError(f"box: expected finite x1 < x2, y1 < y2, got {item['box']!r:.80}")

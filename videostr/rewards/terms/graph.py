@@ -134,12 +134,14 @@ _NO_BOX = (float("nan"),) * 4
 
 
 def _box(node: Node) -> tuple[float, ...]:
-    """Its box, or that of its extent around its place in 2-D."""
+    """Its box, or in 2-D that of its extent around its place, if it has an area."""
     if node.box is not None:
         return node.box
     if node.extent is None or not len(node.extent) == len(node.position) == 2:
         return _NO_BOX
     (x, y), (width, height) = node.position, node.extent
+    if not (width > 0 and height > 0):
+        return _NO_BOX
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
@@ -184,7 +186,7 @@ def true_graphs(column: Any) -> list[Frames | None]:
             if parsed.reason != "ok" or len(sizes) != 1 or not finite:
                 raise ValueError(
                     f"graph[{row}]: expected objects, each with a class and a finite position, all 2-D or all 3-D, "
-                    f"got {value!r:.80}"
+                    f"and boxes, where there are any, finite with x1 < x2, y1 < y2, got {value!r:.80}"
                 )
             known[id(value)] = parsed.frames
         truths.append(known[id(value)])
