@@ -55,6 +55,9 @@ def calls():
         videostr.parse_interval,
         (torch.tensor(list(b"<time>[1, 2]</time>" * 2), dtype=torch.uint8), torch.tensor([0, 19, 38]), False),
     )
+    graph = b'<graph>{"frames":[{"t":0,"objects":[["a",1,2,3]]}]}</graph>'
+    arguments = (torch.tensor(list(graph * 2), dtype=torch.uint8), torch.tensor([0, len(graph), 2 * len(graph)]))
+    yield videostr.parse_graph, arguments
     yield videostr.temporal_iou, (spans(5), spans(5), "giou")
     yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
     yield videostr.temporal_iou, (spans(5), spans(5), "time_r1", torch.rand(5) + 1)

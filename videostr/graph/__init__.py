@@ -1,5 +1,6 @@
 """The relation graph: its types, its grammar (text <-> graph), the edges that follow from nodes, the prompt for it."""
 
+from videostr.graph.columns import GraphColumns, ParsedGraphs, parse_graphs
 from videostr.graph.coordinates import CELLS, Coordinates, grid_over
 from videostr.graph.parse import class_name, parse_graph, read_graph
 from videostr.graph.prompt import graph_brief, graph_prompt
@@ -13,8 +14,10 @@ __all__ = [
     "Edge",
     "Frame",
     "Frames",
+    "GraphColumns",
     "Node",
     "ParsedGraph",
+    "ParsedGraphs",
     "build_graph",
     "class_name",
     "direction",
@@ -26,6 +29,7 @@ __all__ = [
     "graph_to_json",
     "grid_over",
     "parse_graph",
+    "parse_graphs",
     "read_graph",
     "render_graph",
     "turn",

@@ -1,16 +1,15 @@
 """The relation graph that a model wrote against the true one: nodes, edges, displacements."""
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 
 from videostr import ops
-from videostr.graph import Frame, Frames, Node, ParsedGraph, parse_graph, read_graph
+from videostr.graph import Frames, GraphColumns, parse_graphs, read_graph
 from videostr.rewards.batch import Completions, Score
 from videostr.text.tolerant_json import read_json
 
@@ -63,86 +62,61 @@ class GraphTerm:
         truths = true_graphs(batch.column("graph"))
         if self.boxes:
             _check_extents(truths)
-        written = batch.parse(parse_graph)
-        reasons = ["not_asked" if t is None else p.reason for t, p in zip(truths, written, strict=True)]
+        written = batch.once(parse_graphs, lambda: parse_graphs(batch.texts))
+        reasons = ["not_asked" if t is None else r for t, r in zip(truths, written.reasons, strict=True)]
         parts = {name: torch.zeros(len(batch), dtype=torch.float64) for name in PARTS}
+        different = {id(truth): truth for truth in truths if truth is not None}  # a group shares its truth
+        place_of = {key: place for place, key in enumerate(different)}
+        truth_N = [-1 if truth is None else place_of[id(truth)] for truth in truths]
+        true = GraphColumns.of(list(different.values()))
+        object_K = _objects(different.values())
+        sizes = true.size_K[true.node_offsets_F1[true.first_N]].tolist()  # of the first node of each
         for size in (2, 3):
-            rows = [row for row, truth in enumerate(truths) if truth is not None and size_of(truth) == size]
+            rows = [row for row, which in enumerate(truth_N) if which >= 0 and sizes[which] == size]
             if rows:
-                pairs = [(written[row], truths[row]) for row in rows]
-                scored = self._score(pairs, size)
+                scored = self._score(written.graphs, true, object_K, rows, truth_N, size)
                 for name in PARTS:
                     parts[name][rows] = getattr(scored, f"{name}_B")
         return parts, reasons
 
-    def _score(self, pairs: list[tuple[ParsedGraph, Frames]], size: int) -> ops.RelationGraph:
-        pred, true = NodeColumns(size, self.boxes), NodeColumns(size, self.boxes)
+    def _score(
+        self,
+        written: GraphColumns,
+        true: GraphColumns,
+        object_K: np.ndarray,
+        rows: list[int],
+        truth_N: list[int],
+        size: int,
+    ) -> ops.RelationGraph:
+        pred_frames, true_frames, ends = [], [], [0]
+        times, true_times = written.time_F.tolist(), true.time_F.tolist()
+        first_N, last_N = written.first_N.tolist(), written.last_N.tolist()
+        true_first, true_last = true.first_N.tolist(), true.last_N.tolist()
+        for row in rows:
+            first, here = first_N[row], slice(true_first[truth_N[row]], true_last[truth_N[row]])
+            near = aligned(times[first : last_N[row]], true_times[here], self.tolerance)
+            pred_frames += [first + at if at >= 0 else -1 for at in near]
+            true_frames += range(here.start, here.stop)
+            ends.append(len(true_frames))
         classes: dict[str, int] = {}
-        frame_offsets = [0]
-        for parsed, truth in pairs:
-            for frame, true_frame in zip(aligned_frames(parsed.frames, truth, self.tolerance), truth, strict=True):
-                pred.add_frame(frame.nodes, classes)
-                true.add_frame(true_frame.nodes, classes)
-            frame_offsets.append(frame_offsets[-1] + len(truth))
+        nodes_M, pred_offsets = written.take(np.array(pred_frames, np.int64))
+        nodes_J, true_offsets = true.take(np.array(true_frames, np.int64))
+        sides = ((written, nodes_M, pred_offsets), (true, nodes_J, true_offsets))
+        nodes = [(g.classes(classes)[which], g.positions(size)[which], offsets) for g, which, offsets in sides]
+        boxes = [g.box_K4[which] for g, which, _ in sides] if self.boxes else [None, None]
         return ops.relation_graph(
-            *pred.tensors(),
-            *true.tensors(),
-            torch.tensor(frame_offsets),
+            *(torch.from_numpy(x) for side in nodes for x in side),
+            torch.tensor(ends),
             scale=self.scale,
             angle=self.angle,
             matching=self.matching,
             count_extra=self.count_extra,
             scale_invariant=self.scale_invariant,
             edge_matching=self.edge_matching,
-            true_object_J=torch.from_numpy(np.array(_objects([truth for _, truth in pairs]), np.int64)),
-            pred_box_M4=pred.box_tensor(),
-            true_box_J4=true.box_tensor(),
+            true_object_J=torch.from_numpy(object_K[nodes_J]),
+            pred_box_M4=None if boxes[0] is None else torch.from_numpy(boxes[0]),
+            true_box_J4=None if boxes[1] is None else torch.from_numpy(boxes[1]),
         )
-
-
-class NodeColumns:
-    """The nodes of many frames, as the operator takes them: class, position, offsets; boxes."""
-
-    def __init__(self, size: int, boxes: bool = False):
-        self.size = size
-        self.names: list[int] = []
-        self.positions: list[tuple[float, ...]] = []
-        self.boxes: list[tuple[float, ...]] | None = [] if boxes else None
-        self.offsets = [0]
-
-    def add_frame(self, nodes: tuple[Node, ...], classes: dict[str, int]) -> None:
-        nowhere = (float("nan"),) * self.size
-        self.names += [classes.setdefault(node.name, len(classes)) for node in nodes]
-        self.positions += [node.position if len(node.position) == self.size else nowhere for node in nodes]
-        if self.boxes is not None:
-            self.boxes += [_box(node) for node in nodes]
-        self.offsets.append(len(self.names))
-
-    def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        flat = np.fromiter(chain.from_iterable(self.positions), np.float64, self.size * len(self.positions))
-        names_M, offsets_F1 = (torch.from_numpy(np.array(x, np.int64)) for x in (self.names, self.offsets))
-        return names_M, torch.from_numpy(flat).reshape(-1, self.size), offsets_F1
-
-    def box_tensor(self) -> torch.Tensor | None:
-        """(nodes, 4), a row of NaN for a node without one."""
-        if self.boxes is None:
-            return None
-        return torch.from_numpy(np.array(self.boxes, np.float64).reshape(-1, 4))
-
-
-_NO_BOX = (float("nan"),) * 4
-
-
-def _box(node: Node) -> tuple[float, ...]:
-    """Its box, or in 2-D that of its extent around its place, if it has an area."""
-    if node.box is not None:
-        return node.box
-    if node.extent is None or not len(node.extent) == len(node.position) == 2:
-        return _NO_BOX
-    (x, y), (width, height) = node.position, node.extent
-    if not (width > 0 and height > 0):
-        return _NO_BOX
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def _check_extents(truths: list[Frames | None]) -> None:
@@ -153,7 +127,7 @@ def _check_extents(truths: list[Frames | None]) -> None:
                 raise ValueError(f"graph[{row}]: expected extents of finite numbers >= 0, got {list(extent)!r:.80}")
 
 
-def _objects(graphs: list[Frames]) -> list[int]:
+def _objects(graphs: Iterable[Frames]) -> np.ndarray:
     """Which object each node is. One without an id, or whose id stands twice in a frame, is another in every frame."""
     objects: list[int] = []
     for graph in graphs:
@@ -166,7 +140,7 @@ def _objects(graphs: list[Frames]) -> list[int]:
                     seen.add(node.object)
                     number = known.setdefault(node.object, number)
                 objects.append(number)
-    return objects
+    return np.array(objects, np.int64)
 
 
 def true_graphs(column: Any) -> list[Frames | None]:
@@ -193,21 +167,16 @@ def true_graphs(column: Any) -> list[Frames | None]:
     return truths
 
 
-def size_of(frames: Frames) -> int:
-    """How many coordinates a position has."""
-    return next(len(node.position) for _, nodes, _ in frames for node in nodes)
-
-
-def aligned_frames(written: Frames, truth: Frames, tolerance: float) -> list[Frame]:
-    """For each true frame the written one that it is compared with, or an empty one."""
-    nothing = Frame(None, ())
-    if any(frame.time is None for frame in (*written, *truth)):
-        return [written[index] if index < len(written) else nothing for index in range(len(truth))]
-    by_time = {frame.time: frame for frame in written}
+def aligned(written: Sequence[float], truth: Sequence[float], tolerance: float) -> list[int]:
+    """For each true frame the place of the written one that it is compared with, or -1. Of times in seconds, NaN for
+    a frame without."""
+    if any(time != time for time in written) or any(time != time for time in truth):
+        return [at if at < len(written) else -1 for at in range(len(truth))]
+    by_time = {time: at for at, time in enumerate(written)}
     times = sorted(by_time)
-    aligned = []
-    for time, *_ in truth:
+    places = []
+    for time in truth:
         at = bisect.bisect(times, time)
         near = min(times[max(at - 1, 0) : at + 1], key=lambda other: abs(other - time), default=None)
-        aligned.append(by_time[near] if near is not None and abs(near - time) <= tolerance else nothing)
-    return aligned
+        places.append(by_time[near] if near is not None and abs(near - time) <= tolerance else -1)
+    return places
