@@ -60,6 +60,12 @@ class GraphColumns:
             np.array([_box(node) for node in nodes]).reshape(-1, 4) if boxed else np.full((len(nodes), 4), _NAN),
         )
 
+    @property
+    def timed(self) -> np.ndarray:
+        """(N,) whether every frame of a graph has a time."""
+        untimed_F1 = _ends(np.isnan(self.time_F))
+        return untimed_F1[self.first_N] == untimed_F1[self.last_N]
+
     def replace(self, rows: np.ndarray, others: GraphColumns) -> GraphColumns:
         """With `others` in the place of the graphs `rows`."""
         first_N, last_N = self.first_N.copy(), self.last_N.copy()

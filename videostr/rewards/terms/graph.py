@@ -1,8 +1,10 @@
 """The relation graph that a model wrote against the true one: nodes, edges, displacements."""
 
 import bisect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -88,25 +90,17 @@ class GraphTerm:
         truth_N: list[int],
         size: int,
     ) -> ops.RelationGraph:
-        pred_frames, true_frames, ends = [], [], [0]
-        times, true_times = written.time_F.tolist(), true.time_F.tolist()
-        first_N, last_N = written.first_N.tolist(), written.last_N.tolist()
-        true_first, true_last = true.first_N.tolist(), true.last_N.tolist()
-        for row in rows:
-            first, here = first_N[row], slice(true_first[truth_N[row]], true_last[truth_N[row]])
-            near = aligned(times[first : last_N[row]], true_times[here], self.tolerance)
-            pred_frames += [first + at if at >= 0 else -1 for at in near]
-            true_frames += range(here.start, here.stop)
-            ends.append(len(true_frames))
+        truth = np.array([truth_N[row] for row in rows])
+        pred_frames, true_frames, ends = _aligned_frames(written, np.array(rows), true, truth, self.tolerance)
         classes: dict[str, int] = {}
-        nodes_M, pred_offsets = written.take(np.array(pred_frames, np.int64))
-        nodes_J, true_offsets = true.take(np.array(true_frames, np.int64))
+        nodes_M, pred_offsets = written.take(pred_frames)
+        nodes_J, true_offsets = true.take(true_frames)
         sides = ((written, nodes_M, pred_offsets), (true, nodes_J, true_offsets))
         nodes = [(g.classes(classes)[which], g.positions(size)[which], offsets) for g, which, offsets in sides]
         boxes = [g.box_K4[which] for g, which, _ in sides] if self.boxes else [None, None]
         return ops.relation_graph(
             *(torch.from_numpy(x) for side in nodes for x in side),
-            torch.tensor(ends),
+            torch.from_numpy(ends),
             scale=self.scale,
             angle=self.angle,
             matching=self.matching,
@@ -153,10 +147,8 @@ def true_graphs(column: Any) -> list[Frames | None]:
             continue
         if id(value) not in known:
             parsed = read_graph(read_json(value).value if isinstance(value, str) else value, whole=True)
-            sizes = {len(node.position) for _, nodes, _ in parsed.frames for node in nodes}
-            finite = all(
-                abs(x) < float("inf") for _, nodes, _ in parsed.frames for node in nodes for x in node.position
-            )
+            places = [node.position for _, nodes, _ in parsed.frames for node in nodes]
+            sizes, finite = set(map(len, places)), all(map(math.isfinite, chain.from_iterable(places)))
             if parsed.reason != "ok" or len(sizes) != 1 or not finite:
                 raise ValueError(
                     f"graph[{row}]: expected objects, each with a class and a finite position, all 2-D or all 3-D, "
@@ -165,6 +157,25 @@ def true_graphs(column: Any) -> list[Frames | None]:
             known[id(value)] = parsed.frames
         truths.append(known[id(value)])
     return truths
+
+
+def _aligned_frames(
+    written: GraphColumns, rows: np.ndarray, true: GraphColumns, truths: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The true frames of the graphs `truths`, one behind another, and the written frame of `rows` that each is compared
+    with, -1 for none: (written frames, true frames, where each graph begins)."""
+    first_R, last_R = written.first_N[rows], written.last_N[rows]
+    true_first_R, count_R = true.first_N[truths], (true.last_N - true.first_N)[truths]
+    ends_R1 = np.append(0, np.cumsum(count_R))
+    place_F = np.arange(ends_R1[-1]) - np.repeat(ends_R1[:-1], count_R)  # of a frame in its graph
+    in_order_F = np.repeat(first_R, count_R) + place_F
+    pred_F = np.where(in_order_F < np.repeat(last_R, count_R), in_order_F, -1)
+    timed = written.timed[rows] & true.timed[truths]
+    for at in np.flatnonzero(timed).tolist():
+        times = written.time_F[first_R[at] : last_R[at]], true.time_F[true_first_R[at] : true_first_R[at] + count_R[at]]
+        near = aligned(*(side.tolist() for side in times), tolerance)
+        pred_F[ends_R1[at] : ends_R1[at + 1]] = [first_R[at] + place if place >= 0 else -1 for place in near]
+    return pred_F, np.repeat(true_first_R, count_R) + place_F, ends_R1
 
 
 def aligned(written: Sequence[float], truth: Sequence[float], tolerance: float) -> list[int]:
