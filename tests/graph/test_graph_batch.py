@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from videostr import ops
-from videostr.graph import Frame, GraphColumns, Node, parse_graph, parse_graphs
+from videostr.graph import Frame, Node, parse_graph
+from videostr.graph.columns import GraphColumns, parse_graphs
 from videostr.ops.parse_graph import CODES
 
 NAMES = ["chair", "Coffee_Table", "tv-stand", "a b", "t", "frames", "objects", "2nd", " x", "é", ""]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from videostr.graph import parse_graph, parse_graphs
+from videostr.graph import parse_graph
+from videostr.graph.columns import parse_graphs
 from videostr.rewards import NAMES, load_reward
 from videostr.rewards.parse import (
     find_interval,

@@ -1,6 +1,5 @@
 """The relation graph: its types, its grammar (text <-> graph), the edges that follow from nodes, the prompt for it."""
 
-from videostr.graph.columns import GraphColumns, ParsedGraphs, parse_graphs
 from videostr.graph.coordinates import CELLS, Coordinates, grid_over
 from videostr.graph.parse import class_name, parse_graph, read_graph
 from videostr.graph.prompt import graph_brief, graph_prompt
@@ -14,10 +13,8 @@ __all__ = [
     "Edge",
     "Frame",
     "Frames",
-    "GraphColumns",
     "Node",
     "ParsedGraph",
-    "ParsedGraphs",
     "build_graph",
     "class_name",
     "direction",
@@ -29,7 +26,6 @@ __all__ = [
     "graph_to_json",
     "grid_over",
     "parse_graph",
-    "parse_graphs",
     "read_graph",
     "render_graph",
     "turn",

@@ -1,4 +1,4 @@
-"""Many graphs as arrays, as `ops.relation_graph` takes them."""
+"""Many graphs as arrays, as `ops.relation_graph` takes them. Alone in this package it imports torch."""
 
 from __future__ import annotations
 

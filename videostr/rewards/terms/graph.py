@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from videostr import ops
-from videostr.graph import Frames, GraphColumns, parse_graphs, read_graph
+from videostr.graph import Frames, read_graph
+from videostr.graph.columns import GraphColumns, parse_graphs
 from videostr.rewards.batch import Completions, Score
 from videostr.text.tolerant_json import read_json
 

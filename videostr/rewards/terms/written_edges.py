@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from videostr import ops
-from videostr.graph import Edge, Frame, Frames, GraphColumns, Node, direction, distance, parse_graph
+from videostr.graph import Edge, Frame, Frames, Node, direction, distance, parse_graph
+from videostr.graph.columns import GraphColumns
 from videostr.ops.relation_graph import GRID_SCALE
 from videostr.rewards.batch import Completions, Score
 from videostr.rewards.terms.graph import GraphTerm, aligned, true_graphs
