@@ -50,6 +50,8 @@ def graph_to_json(
 
     extents, boxes: write them where there are any; an object with a box has its fields named. edges: write
     the edges that follow from the nodes.
+
+    Raises ValueError for a number that is not finite, and for a box that has no area in so many digits.
     """
     listed = []
     for frame in frames:
@@ -75,7 +77,10 @@ def _node(node: Node, digits: int, extents: bool, boxes: bool) -> list | dict:
     position = [_round(x, digits) for x in node.position]
     if boxes and node.box is not None:
         named = {} if node.object is None else {"id": _id(node.object)}
-        named |= {"class": node.name, "position": position, "bbox": [_round(x, digits) for x in node.box]}
+        box = [_round(x, digits) for x in node.box]
+        if read_box(box).box is None:
+            raise ValueError(f"digits: the box {node.box} has no area in {digits} digits behind the point")
+        named |= {"class": node.name, "position": position, "bbox": box}
         if extents and node.extent is not None:
             named["extent"] = [_round(x, digits) for x in node.extent]
         return named
@@ -90,5 +95,7 @@ def _id(text: str) -> int | str:
 
 
 def _round(value: float, digits: int) -> float | int:
+    if not math.isfinite(value):
+        raise ValueError(f"frames: expected finite numbers, got {value}")
     value = round(value, digits) + 0.0
     return int(value) if value == int(value) else value
