@@ -75,7 +75,7 @@ def test_against_the_reference(monkeypatch, name, first, chunk):
     for mine, true in zip(grads, true_grads, strict=True):
         torch.testing.assert_close(mine, true)
     assert stats.keys() == true_stats.keys()
-    if name not in ("plain", "dapo"):  # which leave tokens out
+    if name not in ("plain", "dapo", "vespo", "importance of sequences"):  # which leave tokens out
         assert stats["ess"] > 0
         for key, value in true_stats.items():
             torch.testing.assert_close(stats[key], value, msg=key)
@@ -92,6 +92,43 @@ def test_tokens_that_cannot_contribute_go_through_no_product(monkeypatch):
     assert seen == [count] and stats["tokens"] == count
     ours(leaves, target, advantage, mask, old, ref, sampler, entropy_coef=0.1)
     assert seen == [count, int(mask.sum())]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss_type": "gspo"},
+        {"loss_type": "luspo"},
+        {"loss_type": "vespo", "normalizer": 40.0},
+        {"importance": "sequence_mask", "importance_max": 1.5},
+    ],
+    ids=str,
+)
+def test_nor_do_whole_answers_that_cannot_contribute(monkeypatch, options):
+    """The loss and its gradients stay those of all answers, weights included; the statistics are of the others."""
+    leaves, target, advantage, mask, (old, ref, sampler) = make(1, 6, 8, 5, 31)
+    advantage[1:4] = 0
+    seen = []
+    head = module.linear_logprob
+    monkeypatch.setattr(module, "linear_logprob", lambda h, *rest: seen.append(len(h)) or head(h, *rest))
+    temperature = torch.linspace(0.5, 2.0, len(target), dtype=torch.float64)  # a row's own goes with it
+    arguments = (leaves, target, advantage, mask, old, ref, sampler)
+
+    def step(function):
+        loss, stats = function(*arguments, temperature=temperature, **options)
+        return [loss.detach(), *torch.autograd.grad(loss, leaves)], stats
+
+    results, stats = step(ours)
+    for mine, true in zip(results, step(expected)[0], strict=True):
+        torch.testing.assert_close(mine, true)
+    assert seen == [int(mask[advantage != 0].sum())] and stats["tokens"] == seen[0] > 0
+    compiled, same = step(torch.compile(ours, fullgraph=True, backend="aot_eager"))
+    for mine, true in zip(compiled, results, strict=True):
+        torch.testing.assert_close(mine, true)
+    torch.testing.assert_close(same, stats)
+    advantage[:] = 0
+    loss, stats = ours(*arguments, **options)
+    assert loss == 0 and stats["tokens"] == 0 and not any(x.any() for x in torch.autograd.grad(loss, leaves))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -14,7 +14,7 @@ from torch import Tensor
 from . import reference
 from ._library import any_device, check_device, check_shape, check_tensor, readable
 from .linear_logprob import Head, check_head, check_target, equal_parts, linear_logprob
-from .policy_loss import check_options, looks_ahead, named_stats, policy_loss
+from .policy_loss import check_options, looks_ahead, named_stats, weighted_policy_loss
 from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
 
 CHUNK_BYTES = 320 << 20  # of whole rows of logits at a time
@@ -50,7 +50,8 @@ def linear_policy_loss(
       product and are in no statistic (the loss and its normalisation are the same).
     - What depends on a whole answer (gspo, luspo, vespo; importance of sequences) needs its log-probs before any of its
       gradients: there the two operators run one after the other, with a fourth product. So they do in float16, where
-      gradients made before the loss is scaled would round to 0.
+      gradients made before the loss is scaled would round to 0. Under torch.compile they then take all rows (the loss
+      and the statistics are the same).
 
     Args:
         hidden_RD, weight_VD, target_R, bias, temperature, softcap, logit_scale: as in `linear_logprob`; the rows are
@@ -91,25 +92,31 @@ def linear_policy_loss(
     place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
     wide = wide_dtype(hidden_RD.dtype)
 
+    weight_N = reference.token_weights(mask_NL, loss_type, normalizer)
+
     if looks_ahead(loss_type, chosen) or hidden_RD.dtype == torch.float16:
-        head_R = (head.bias, head.temperature, softcap, logit_scale)
-        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head_R)
+        if _zero_advantage_is_idle(chosen):
+            mask_NL = mask_NL & (advantage_N != 0)[:, None]
+            if not torch.compiler.is_compiling():  # there no shape may depend on values: all rows stay
+                kept = mask_NL.flatten()[place_R].nonzero().flatten()
+                hidden_RD, target_R, place_R, head = hidden_RD[kept], target_R[kept], place_R[kept], head.rows(kept)
+        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head)
 
         def padded(value_R: Tensor) -> Tensor:
             return value_R.new_zeros(mask_NL.numel()).index_copy(0, place_R, value_R).view(mask_NL.shape)
 
         logprob_NL = padded(logprob_R)
-        return policy_loss(
+        return weighted_policy_loss(
             logprob_NL,
-            logprob_NL.detach() if old_logprob is None else old_logprob,
+            logprob_NL if old_logprob is None else old_logprob,
             advantage_N,
             mask_NL,
+            weight_N,
             ref_logprob,
             padded(entropy_R),
             sampler_logprob,
-            loss_type=loss_type,
-            normalizer=normalizer,
-            **options,
+            LOSS_TYPES[loss_type].objective,
+            chosen,
         )
 
     def at_tokens(value_NL: Tensor | None) -> Tensor | None:
@@ -126,7 +133,7 @@ def linear_policy_loss(
         *head,
         at_tokens(old_logprob),
         of_answers(advantage_N),
-        of_answers(reference.token_weights(mask_NL, loss_type, normalizer)),
+        of_answers(weight_N),
         at_tokens(ref_logprob),
         at_tokens(sampler_logprob),
         need,
@@ -134,6 +141,11 @@ def linear_policy_loss(
         *chosen,
     )
     return loss, named_stats(stats, chosen, ref_logprob, stats, sampler_logprob)
+
+
+def _zero_advantage_is_idle(options: PolicyOptions) -> bool:
+    """Whether a token of advantage 0 adds nothing to the loss, and so nothing to any gradient."""
+    return options.kl_coef == 0 and options.entropy_coef == 0
 
 
 @torch.library.register_fake("videostr::linear_policy_loss")
@@ -170,7 +182,7 @@ def _any_device(
     check_target(target, weight.shape[0])
     every_hidden, kept, head = hidden, None, Head(bias, temperature, softcap, logit_scale)
     chosen = PolicyOptions(*options)
-    if chosen.kl_coef == 0 and chosen.entropy_coef == 0:
+    if _zero_advantage_is_idle(chosen):
         kept = advantage.nonzero().flatten()
 
         def keep(value):
