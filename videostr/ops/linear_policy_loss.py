@@ -194,7 +194,7 @@ def _any_device(
     wide = wide_dtype(hidden.dtype)
     gradients = Gradients(hidden, weight, *need)
     losses, stats = [hidden.new_zeros((), dtype=wide)], [hidden.new_zeros(len(STATS), dtype=wide)]
-    for rows, logits in chunks_of_logits(hidden, weight):
+    for rows, logits in chunks_of_logits(hidden, weight, rows_a_chunk(hidden, weight, need_weight=need[1])):
 
         def column(value, rows=rows):
             """One token is an answer of length 1."""
@@ -227,9 +227,21 @@ def _any_device(
     return torch.stack(losses).sum(), _together(torch.stack(stats)), grad_hidden, grad_weight, grad_bias
 
 
-def chunks_of_logits(hidden: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def rows_a_chunk(hidden: Tensor, weight: Tensor, need_weight: bool) -> int:
+    """How many rows `CHUNK_BYTES` of logits hold; all, where 16-bit chunks would cost more than they save.
+
+    Then the weight's gradient has to be summed in the wide dtype, which is that sum beyond the result.
+    """
+    count, row_bytes = hidden.shape[0], hidden.element_size() * weight.shape[0]
+    wide = wide_dtype(hidden.dtype)
+    if need_weight and wide != hidden.dtype and count * row_bytes <= weight.numel() * wide.itemsize:
+        return max(1, count)
+    return max(16, CHUNK_BYTES // row_bytes)
+
+
+def chunks_of_logits(hidden: Tensor, weight: Tensor, most_rows: int) -> Iterator[tuple[slice, Tensor]]:
     """(rows, their raw logits) for all rows, in one buffer, which the caller may overwrite."""
-    chunks = equal_parts(hidden.shape[0], max(16, CHUNK_BYTES // (hidden.element_size() * weight.shape[0])))
+    chunks = equal_parts(hidden.shape[0], most_rows)
     buffer = hidden.new_empty(chunks[0].stop if chunks else 0, weight.shape[0])
     for rows in chunks:
         logits = buffer[: rows.stop - rows.start]
