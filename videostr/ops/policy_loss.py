@@ -164,6 +164,10 @@ def check_options(
         check_number(name, getattr(options, name), at_least=0)
     check_number("entropy_coef", options.entropy_coef)
     check_number("importance_max", options.importance_max, above=0)
+    if options.importance_min > options.importance_max:
+        raise ValueError(
+            f"importance_min must be at most importance_max ({options.importance_max}), got {options.importance_min}"
+        )
     if options.kl_clamp is not None:
         check_number("kl_clamp", options.kl_clamp, above=0)
     if options.ratio_cap is not None:  # below the clip it would be the clip
