@@ -48,7 +48,9 @@ def calls():
     given = (leaf(7), row, 3.0, 0.5, row, row, row, row, row, [True, True, True])
     yield videostr.linear_policy_loss, (*head, *given, "clip", *options)
     given = (None, row, None, 1.0, None, row, row, None, None, [True, True, False])
-    yield videostr.linear_policy_loss, (*head, *given, "clip", *plain)
+    strided = [torch.randn(4, count).T.requires_grad_() for count in (3, 7)]  # results are contiguous all the same
+    yield videostr.linear_policy_loss, (*strided, target, *given, "clip", *plain)
+    yield videostr.linear_logprob, (*strided, target, None, row, None, 1.0, False)
     yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), row, 3.0, 0.5)
     yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, row, row, target, None, row, None, 1.0)
     yield (

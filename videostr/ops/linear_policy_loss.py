@@ -223,7 +223,7 @@ def _any_device(
             gradients.add(rows, logits)
     grad_hidden, grad_weight, grad_bias = gradients.done()
     if kept is not None and need[0]:
-        grad_hidden = torch.zeros_like(every_hidden).index_copy_(0, kept, grad_hidden)
+        grad_hidden = every_hidden.new_zeros(every_hidden.shape).index_copy_(0, kept, grad_hidden)
     return torch.stack(losses).sum(), _together(torch.stack(stats)), grad_hidden, grad_weight, grad_bias
 
 
