@@ -176,6 +176,9 @@ def test_meta_tensors_run_nothing():
 
     logprob, _ = ops.linear_logprob(empty(8, 4), empty(9, 4), empty(8, dtype=torch.long))
     loss, _ = ops.policy_loss(empty(8, 3), empty(8, 3), empty(8), empty(8, 3))
+    for loss_type in ("bnpo", "gspo"):
+        step = (empty(24, 4), empty(9, 4), empty(24, dtype=torch.long), empty(8), empty(8, 3))
+        assert ops.linear_policy_loss(*step, loss_type=loss_type)[0].shape == ()
     adv = ops.group_advantage(empty(8), empty(8, dtype=torch.long), num_groups=2)
     assert logprob.shape == (8,) and loss.shape == () and adv.mean_B.shape == (2,)
     assert ops.temporal_iou_pairwise(empty(3, 2), empty(4, 2)).shape == (3, 4)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_device, check_shape, check_tensor, readable
+from ._library import any_device, check_device, check_shape, check_tensor, has_values, readable
 from .linear_logprob import Head, check_head, check_target, equal_parts, linear_logprob
 from .policy_loss import check_options, looks_ahead, named_stats, weighted_policy_loss
 from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
@@ -97,7 +97,7 @@ def linear_policy_loss(
     if looks_ahead(loss_type, chosen) or hidden_RD.dtype == torch.float16:
         if _zero_advantage_is_idle(chosen):
             mask_NL = mask_NL & (advantage_N != 0)[:, None]
-            if not torch.compiler.is_compiling():  # there no shape may depend on values: all rows stay
+            if has_values(mask_NL):  # else no shape may depend on them: all rows stay
                 kept = mask_NL.flatten()[place_R].nonzero().flatten()
                 hidden_RD, target_R, place_R, head = hidden_RD[kept], target_R[kept], place_R[kept], head.rows(kept)
         logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head)
