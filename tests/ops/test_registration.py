@@ -48,7 +48,9 @@ def calls():
     given = (leaf(7), row, 3.0, 0.5, row, row, row, row, row, [True, True, True])
     yield videostr.linear_policy_loss, (*head, *given, "clip", *options)
     given = (None, row, None, 1.0, None, row, row, None, None, [True, True, False])
-    yield videostr.linear_policy_loss, (*head, *given, "clip", *plain)
+    strided = [torch.randn(4, count).T.requires_grad_() for count in (3, 7)]  # results are contiguous all the same
+    yield videostr.linear_policy_loss, (*strided, target, *given, "clip", *plain)
+    yield videostr.linear_logprob, (*strided, target, None, row, None, 1.0, False)
     yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), row, 3.0, 0.5)
     yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, row, row, target, None, row, None, 1.0)
     yield (
@@ -177,6 +179,9 @@ def test_meta_tensors_run_nothing():
 
     logprob, _ = ops.linear_logprob(empty(8, 4), empty(9, 4), empty(8, dtype=torch.long))
     loss, _ = ops.policy_loss(empty(8, 3), empty(8, 3), empty(8), empty(8, 3))
+    for loss_type in ("bnpo", "gspo"):
+        step = (empty(24, 4), empty(9, 4), empty(24, dtype=torch.long), empty(8), empty(8, 3))
+        assert ops.linear_policy_loss(*step, loss_type=loss_type)[0].shape == ()
     adv = ops.group_advantage(empty(8), empty(8, dtype=torch.long), num_groups=2)
     assert logprob.shape == (8,) and loss.shape == () and adv.mean_B.shape == (2,)
     assert ops.temporal_iou_pairwise(empty(3, 2), empty(4, 2)).shape == (3, 4)

@@ -111,11 +111,16 @@ def check_offsets(
     return offsets.long()
 
 
-def readable(*tensors: Tensor) -> bool:
-    """Whether values may be looked at: real CPU tensors outside torch.compile. On a GPU it would cost a wait."""
+def has_values(tensor: Tensor) -> bool:
+    """Whether there are values to look at: a real tensor outside torch.compile."""
     if torch.compiler.is_compiling():
         return False
-    return all(x.device.type == "cpu" and type(x) is not torch._subclasses.FakeTensor for x in tensors)
+    return tensor.device.type != "meta" and type(tensor) is not torch._subclasses.FakeTensor
+
+
+def readable(*tensors: Tensor) -> bool:
+    """Whether values may be looked at without a wait: those of real tensors on the CPU."""
+    return all(has_values(x) and x.device.type == "cpu" for x in tensors)
 
 
 def check_texts(text_C: Tensor, offsets_N1: Tensor) -> None:
