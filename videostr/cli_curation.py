@@ -124,6 +124,7 @@ def _add_annotate(actions: argparse._SubParsersAction) -> None:
 
 
 def _annotate(args: argparse.Namespace) -> int:
+    from videostr import atomic
     from videostr.data import read_samples
     from videostr.data.annotate import Prices, Settings, annotate
     from videostr.video import FramePolicy
@@ -131,6 +132,7 @@ def _annotate(args: argparse.Namespace) -> int:
 
     progress = Progress("{:,} of {:,} samples answered{}")
     try:
+        atomic.check_not_a_source(args.out, [args.samples])
         policy = FramePolicy(
             fps=args.fps or 1.0,
             num_frames=None if args.fps else args.frames,

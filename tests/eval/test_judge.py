@@ -93,6 +93,18 @@ def test_a_refused_run_goes_on_and_pays_for_nothing_twice(tmp_path):
         assert sum(judge.asked.values()) == 6
 
 
+def test_one_refused_request_is_no_rating_and_is_asked_again(tmp_path):
+    items, path = [item(number, f"candidate {number}") for number in range(3)], tmp_path / "judge.jsonl"
+    with Judge(lambda candidate: "2", faults=[(400, "content filter")]) as judge:
+        config = JudgeConfig(judge.url, "m", concurrency=1)
+        assert [ratings["what"] for ratings in rate(items, config, path).values()] == [-1, 2, 2]
+        assert [ratings["what"] for ratings in rate(items, config, path).values()] == [2, 2, 2]
+        assert sorted(judge.asked.values()) == [1] * 3
+        judge.faults = [(400, "no such field: max_tokens")] * 3
+        with pytest.raises(EvalError, match="every request was refused, the first with http_400: no such field"):
+            rate(items, config, tmp_path / "other.jsonl")
+
+
 @pytest.mark.parametrize(
     ("text", "rating"),
     [("3", 3), (" 0\n", 0), ("<think>2</think>1", 1), ("4", -1), ("3.", -1), ("", -1), ("Score: 3", -1), ("³", -1)],

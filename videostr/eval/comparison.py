@@ -43,7 +43,7 @@ def compare_runs(a: str | os.PathLike, b: str | os.PathLike, *, resamples: int =
     return {
         "benchmark": summary_a["benchmark"],
         "title": summary_a["title"],
-        "headline": summary_a["headline"],
+        "headline": [name for name in summary_a["headline"] if name in differences],
         "a": os.fspath(a),
         "b": os.fspath(b),
         "samples": len(pairs),

@@ -276,6 +276,7 @@ def test_wrong_arguments(tmp_path, capsys):
         (["--endpoint", url, "--price-prompt", "1"], "give both or none"),
         (["--endpoint", url, "--body", "[1]"], "--body: expected an object"),
         (["--endpoint", url, "--frames", "0"], "num_frames: expected a positive int"),
+        (["--endpoint", url, "--out", str(tmp_path / "in.jsonl")], "in.jsonl is also a source"),
     ):
         assert main([*command, *wrong]) == 2
         assert says in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Every field of every set's own record, at any depth, missing or replaced by anything: a sample or a counted reason."""
+"""Every field of every set's own record, at any depth, missing or replaced by anything: a sample or a reason."""
 
 import copy
 import json
