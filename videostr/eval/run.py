@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from videostr.config import save_config, to_dict
-from videostr.data.prompts import PROMPTS, SYSTEM
+from videostr.data.prompts import PROMPTS, SYSTEM, WITHOUT_FULL_STOP
 from videostr.data.readers import convert, load_durations
 from videostr.data.samples import Sample, read_samples, write_samples
 from videostr.eval.benchmarks.choices import said
@@ -171,8 +171,9 @@ def _identity(config: EvalConfig, policy: Policy, samples: Sequence[Sample], mod
 
 
 def prompt_hash(name: str, prefill: str = "") -> str:
-    """16 hexadecimal digits of a prompt's words, system message and beginning of the answer included."""
-    told = json.dumps([SYSTEM.get(name), PROMPTS[name], prefill])
+    """16 hexadecimal digits of a prompt's words, system message and beginning of the answer included, and of whether
+    the sentence loses its full stop."""
+    told = json.dumps([SYSTEM.get(name), PROMPTS[name], prefill, name in WITHOUT_FULL_STOP])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
