@@ -62,7 +62,7 @@ def _curate(args: argparse.Namespace) -> int:
         sft = args.purpose == "sft"
         steps: list[curation.Step] = []
         if sft:
-            steps.append(curation.Answer(load_reward(args.reward).parse, args.min_iou))
+            steps.append(curation.Answer(load_reward(args.reward).parse, args.min_iou, args.reward))
         steps.append(curation.Length(args.query_words, args.response_words, response_counts=sft))
         if args.language:
             steps.append(curation.Language(args.language, response_counts=sft))
