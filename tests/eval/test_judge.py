@@ -125,7 +125,7 @@ def test_v_star_with_a_judge(tmp_path, clips, grounder, capsys):
     assert metrics["am_1"] == pytest.approx((4 / 5 + metrics["m_tiou_1"] + metrics["m_viou_1"]) / 3)
     results = rows(tmp_path / "out" / "results.jsonl")
     assert [row["judged"] for row in results] == [{"what": 2}] * 4 + [{}]
-    assert sum(judge.asked.values()) == 1  # four equal questions and answers, asked once in two runs
+    assert set(judge.asked.values()) == {1}  # equal questions and answers, and both runs: each is asked once
     assert "judge       m" in capsys.readouterr().out
 
 
