@@ -157,6 +157,7 @@ class FramePolicy:
             raise ValueError(f"rule: expected one of {sorted(RULES)}, got {self.rule!r}")
         if not (isinstance(self.fps, int | float) and math.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"fps: expected a positive number, got {self.fps!r}")
+        object.__setattr__(self, "fps", float(self.fps))  # 2 and 2.0 are one entry of a store
         for name in ("num_frames", "min_frames", "max_frames", "min_pixels", "max_pixels", "total_pixels"):
             value, optional = getattr(self, name), name not in ("min_frames", "max_frames")
             if not (value is None and optional) and (not isinstance(value, int) or value < 1):
