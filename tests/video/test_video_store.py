@@ -50,6 +50,7 @@ def test_every_part_of_a_request_counts_but_the_normalising(clip, tmp_path):
     others = [
         ((clip, replace(SMALL, fps=3.0)), {}),
         ((clip, replace(SMALL, max_pixels=784)), {}),
+        ((clip, replace(SMALL, resize="f32")), {}),
         ((clip, replace(SMALL, rule="transformers_qwen3_vl")), {}),
         ((clip, SMALL), {"start": 0.1}),
         ((clip, SMALL), {"end": 0.1}),
