@@ -1,12 +1,11 @@
 """Edit lists of an mp4, as `ffmpeg -ss … -c copy` and phones write them: the frames FFmpeg shows, at their times."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from video_clips import decode_all, encode
+from video_clips import decode_all, encode, set_edits
 
 from videostr.video import FramePolicy, VideoError, frames_to_inputs, load_video, plan
 from videostr.video.index import read_index
@@ -26,28 +25,6 @@ EDITS = {  # (length in milliseconds, begin in the media), and the frames of the
 POLICY = FramePolicy(fps=4, min_pixels=784, max_pixels=6272)
 
 
-def boxes(data, at, end):
-    while at + 8 <= end:
-        length = int.from_bytes(data[at : at + 4], "big")
-        yield bytes(data[at + 4 : at + 8]), at, length
-        at += length
-
-
-def edit(path, entries):
-    """Replaces the edit list of the file's only track; the index lies behind the data, so that nothing else moves."""
-    data, parents, at, end = bytearray(path.read_bytes()), [], 0, path.stat().st_size
-    for name in (b"moov", b"trak", b"edts", b"elst"):
-        at, length = next((start, size) for kind, start, size in boxes(data, at, end) if kind == name)
-        parents.append(at)
-        at, end = at + 8, at + length
-    rows = b"".join(struct.pack(">IiHH", *entry, 1, 0) for entry in entries)
-    data[parents[-1] : end] = struct.pack(">I4sII", 16 + len(rows), b"elst", 0, len(entries)) + rows
-    for parent in parents[:-1]:
-        size = int.from_bytes(data[parent : parent + 4], "big") + 16 + len(rows) - length
-        data[parent : parent + 4] = size.to_bytes(4, "big")
-    path.write_bytes(data)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = encode(tmp_path_factory.mktemp("edits") / "whole.mp4", frames=80)
@@ -59,7 +36,7 @@ def test_the_frames_that_are_shown(whole, tmp_path, name):
     entries, shown = EDITS[name]
     path = tmp_path / "a.mp4"
     path.write_bytes(whole[0].read_bytes())
-    edit(path, entries)
+    set_edits(path, entries)
     times, frames = decode_all(path)
     assert np.array_equal(frames, whole[1][list(shown)])  # the edit is what it is meant to be
     index = read_index(path)
@@ -74,7 +51,7 @@ def test_the_frames_that_are_shown(whole, tmp_path, name):
 def test_sparse_frames_of_a_long_cut(tmp_path):
     """Seeks go to the keys that are shown, and the hidden one is never sought."""
     path = encode(tmp_path / "a.mp4", frames=80, gop=30, **{"x264-params": "scenecut=0"})
-    edit(path, [(2600, START + 13 * FRAME)])
+    set_edits(path, [(2600, START + 13 * FRAME)])
     index, frames = read_index(path), decode_all(path)[1]
     for positions in ([0, 60], [3, 47, 61], [64], [5]):
         got = [picture.rgb() for picture in read_pyav(index, np.array(positions))]
@@ -84,7 +61,7 @@ def test_sparse_frames_of_a_long_cut(tmp_path):
 def test_an_edit_behind_the_end_shows_nothing(whole, tmp_path):
     path = Path(tmp_path / "a.mp4")
     path.write_bytes(whole[0].read_bytes())
-    edit(path, [(1000, START + 200 * FRAME)])
+    set_edits(path, [(1000, START + 200 * FRAME)])
     with pytest.raises(VideoError) as caught:
         load_video(path, POLICY)
     assert caught.value.reason in ("truncated", "no_frames")

@@ -23,7 +23,7 @@ from videostr.video.policy import FramePolicy
 from videostr.video.readers import get_reader, reader_name
 from videostr.video.sources import FrameArray, ImageFolder
 
-VERSION = 1  # of the entries: to be raised whenever the same request would give other patches
+VERSION = 2  # of the entries: to be raised whenever the same request would give other patches
 SAMPLED = 16  # blocks of a file that its identity looks at
 BLOCK = 4096
 ABANDONED_S = 3600.0  # a temporary file that nobody wrote to for so long belongs to a process that was killed
