@@ -72,6 +72,12 @@ STABLE_TORCH_LIBRARY(videostr, m) {
   // text [C] uint8, offsets [N + 1] int64; span [N, 2] float64, code [N] int64. CPU only.
   m.def("parse_interval(Tensor text, Tensor offsets, bool think) -> (Tensor span, Tensor code)");
 
+  // Of F frames with K nodes of U different names: code [N], frame_offsets [N + 1], time [F] float64, node_offsets [F + 1],
+  // name [K], position [K, 3] float64, spelling [U, 2], bounds in text. CPU only.
+  m.def(
+      "parse_graph(Tensor text, Tensor offsets) -> (Tensor code, Tensor frame_offsets, Tensor time, Tensor node_offsets,"
+      " Tensor name, Tensor position, Tensor spelling)");
+
   // Intervals [..., 2], one dtype, float32 or float64. duration, of kind time_r1 alone: [...], and [N] for N x M pairs.
   m.def("temporal_iou(Tensor pred, Tensor target, str kind, Tensor? duration=None) -> Tensor");
   m.def("temporal_iou_pairwise(Tensor pred, Tensor target, str kind, Tensor? duration=None) -> Tensor");

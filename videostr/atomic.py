@@ -10,9 +10,15 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+
+def check_not_a_source(out: str | os.PathLike, sources: Iterable[str | os.PathLike]) -> None:
+    """Raises ValueError where `out` is one of the files that it is made from: what it leaves out would be lost."""
+    if os.path.realpath(out) in map(os.path.realpath, sources):
+        raise ValueError(f"out: {out} is also a source")
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:

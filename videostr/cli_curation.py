@@ -62,7 +62,7 @@ def _curate(args: argparse.Namespace) -> int:
         sft = args.purpose == "sft"
         steps: list[curation.Step] = []
         if sft:
-            steps.append(curation.Answer(load_reward(args.reward).parse, args.min_iou))
+            steps.append(curation.Answer(load_reward(args.reward).parse, args.min_iou, args.reward))
         steps.append(curation.Length(args.query_words, args.response_words, response_counts=sft))
         if args.language:
             steps.append(curation.Language(args.language, response_counts=sft))
@@ -124,6 +124,7 @@ def _add_annotate(actions: argparse._SubParsersAction) -> None:
 
 
 def _annotate(args: argparse.Namespace) -> int:
+    from videostr import atomic
     from videostr.data import read_samples
     from videostr.data.annotate import Prices, Settings, annotate
     from videostr.video import FramePolicy
@@ -131,6 +132,7 @@ def _annotate(args: argparse.Namespace) -> int:
 
     progress = Progress("{:,} of {:,} samples answered{}")
     try:
+        atomic.check_not_a_source(args.out, [args.samples])
         policy = FramePolicy(
             fps=args.fps or 1.0,
             num_frames=None if args.fps else args.frames,

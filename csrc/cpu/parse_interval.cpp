@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/stable.h"
+#include "cpu/text.h"
 
 namespace videostr {
 namespace {
@@ -17,8 +18,6 @@ constexpr std::string_view kThink = "<think>", kEndThink = "</think>", kTime = "
 constexpr size_t kNone = std::string_view::npos;
 
 bool is_space(unsigned char c) { return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f); }
-bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
-bool is_letter(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // Length of a tag (</?[A-Za-z][A-Za-z0-9_]{0,15} ?/?>) at the start of text, else 0.
 size_t tag_length(std::string_view text) {
@@ -96,24 +95,6 @@ Answer find_answer(std::string_view text) {
   return answer;
 }
 
-// Digits, at most nine before the point and nine behind it, taken from the front. Exact: below 2^53, and one division.
-bool take_number(std::string_view& text, double& value) {
-  int64_t digits = 0, scale = 1;
-  size_t at = 0;
-  while (at < text.size() && at < 9 && is_digit(text[at])) digits = 10 * digits + (text[at++] - '0');
-  if (at == 0) return false;
-  if (at < text.size() && text[at] == '.') {
-    const size_t point = at++;
-    for (; at < text.size() && at - point <= 9 && is_digit(text[at]); ++at, scale *= 10)
-      digits = 10 * digits + (text[at] - '0');
-    if (scale == 1) return false;
-  }
-  if (digits >= int64_t{1} << 53) return false;
-  text.remove_prefix(at);
-  value = static_cast<double>(digits) / static_cast<double>(scale);
-  return true;
-}
-
 bool take(std::string_view& text, char c) {
   if (text.empty() || text.front() != c) return false;
   text.remove_prefix(1);
@@ -122,9 +103,9 @@ bool take(std::string_view& text, char c) {
 
 // "[5.2, 7]"
 bool read_pair(std::string_view text, double& start, double& end) {
-  if (!take(text, '[') || !take_number(text, start) || !take(text, ',')) return false;
+  if (!take(text, '[') || !take_decimal(text, start) || !take(text, ',')) return false;
   take(text, ' ');
-  return take_number(text, end) && take(text, ']') && text.empty();
+  return take_decimal(text, end) && take(text, ']') && text.empty();
 }
 
 Code parse(std::string_view text, bool think, double* span) {
@@ -140,22 +121,15 @@ Code parse(std::string_view text, bool think, double* span) {
 }
 
 std::tuple<Tensor, Tensor> parse_interval(const Tensor& text_in, const Tensor& offsets_in, bool think) {
-  const Tensor text = torch::stable::contiguous(text_in), offsets = torch::stable::contiguous(offsets_in);
-  const int64_t rows = offsets.numel() - 1, size = text.numel();
-  STD_TORCH_CHECK(rows >= 0, "parse_interval: offsets must have at least one entry");
-  const int64_t* bounds = offsets.const_data_ptr<int64_t>();
-  STD_TORCH_CHECK(bounds[0] == 0 && bounds[rows] == size, "parse_interval: offsets must run from 0 to ", size);
-  for (int64_t i = 0; i < rows; ++i)
-    STD_TORCH_CHECK(bounds[i] <= bounds[i + 1], "parse_interval: offsets must not fall");
-  Tensor span = torch::stable::new_empty(offsets, {rows, 2}, ScalarType::Double);
-  Tensor code = torch::stable::new_empty(offsets, {rows});
-  const char* characters = reinterpret_cast<const char*>(text.const_data_ptr<uint8_t>());
+  const Texts texts("parse_interval", text_in, offsets_in);
+  Tensor span = torch::stable::new_empty(texts.offsets(), {texts.rows(), 2}, ScalarType::Double);
+  Tensor code = torch::stable::new_empty(texts.offsets(), {texts.rows()});
   double* spans = span.mutable_data_ptr<double>();
   int64_t* codes = code.mutable_data_ptr<int64_t>();
-  torch::stable::parallel_for(0, rows, grain(rows > 0 ? size / rows : 1), [&](int64_t from, int64_t to) {
+  torch::stable::parallel_for(0, texts.rows(), texts.grain(), [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) {
       spans[2 * i] = spans[2 * i + 1] = std::numeric_limits<double>::quiet_NaN();
-      codes[i] = parse({characters + bounds[i], static_cast<size_t>(bounds[i + 1] - bounds[i])}, think, spans + 2 * i);
+      codes[i] = parse(texts[i], think, spans + 2 * i);
     }
   });
   return {span, code};

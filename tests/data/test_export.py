@@ -105,6 +105,7 @@ def test_wrong_arguments(tmp_path, source, capsys):
         ("trl", "o.parquet", {}, "ends with .jsonl for trl"),
         ("verl", "o.txt", {}, "ends with .parquet or .jsonl or .json"),
         ("trl", "o.jsonl", {"prompt": "x"}, "prompt: expected one of"),
+        ("trl", source.name, {}, "is also a source"),
     ):
         with pytest.raises(ValueError, match=says):
             export(format, source, tmp_path / out, **options)

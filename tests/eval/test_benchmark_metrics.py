@@ -135,6 +135,9 @@ def test_nextgqa_with_options():
     asked = spec.ask(item, "tvg_r1_qa")
     assert asked == {"choice": "why does he run?\nOptions:\n(A) To play\n(B) To eat\n(C) To go"}
     assert spec.ask(item, "tvg_r1") == {"interval": "why does he run?"}
+    assert spec.ask(item, "tvg_r1_grounding") == {"interval": asked["choice"]}
+    shown = spec.score(item, {"interval": "<time>[10, 20]</time>"}, context("tvg_r1_grounding"))
+    assert shown.cells["iou"] == 1 and "acc" not in shown.cells and shown.reasons == {"interval": "ok"}
     texts = [
         "<think>x</think><time>[12, 16]</time> \\boxed{B}",  # inside the first: IoP 1, IoU .4
         "<think>x</think><time>[44, 56]</time> \\boxed{B}",  # IoP 6/12, IoU 6/16

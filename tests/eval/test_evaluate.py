@@ -101,13 +101,14 @@ def test_again_without_a_new_answer_and_with_another_parser(done, layout, ground
     assert all(answers[path].startswith(before[path]) for path in before)
 
 
-def test_a_video_that_has_come_is_answered(layout, grounder, tmp_path, clips):
+def test_a_video_that_has_come_is_answered(layout, grounder, tmp_path, clips, capsys):
     path = charades(tmp_path, clips[:2])
     film = tmp_path / "Charades_v1" / "C0001.mp4"
     kept = film.read_bytes()
     film.unlink()
     out = tmp_path / "run"
     first = run("charades_sta", grounder, path, tmp_path / "Charades_v1", out)
+    assert "2 samples, 0 already answered, 1 videos missing; prompt" in capsys.readouterr().err
     film.write_bytes(kept)
     second = run("charades_sta", grounder, path, tmp_path / "Charades_v1", out)
     assert first["counts"]["unreadable"] == {"missing": 1} and second["counts"]["unreadable"] == {}

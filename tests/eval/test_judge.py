@@ -93,6 +93,18 @@ def test_a_refused_run_goes_on_and_pays_for_nothing_twice(tmp_path):
         assert sum(judge.asked.values()) == 6
 
 
+def test_one_refused_request_is_no_rating_and_is_asked_again(tmp_path):
+    items, path = [item(number, f"candidate {number}") for number in range(3)], tmp_path / "judge.jsonl"
+    with Judge(lambda candidate: "2", faults=[(400, "content filter")]) as judge:
+        config = JudgeConfig(judge.url, "m", concurrency=1)
+        assert [ratings["what"] for ratings in rate(items, config, path).values()] == [-1, 2, 2]
+        assert [ratings["what"] for ratings in rate(items, config, path).values()] == [2, 2, 2]
+        assert sorted(judge.asked.values()) == [1] * 3
+        judge.faults = [(400, "no such field: max_tokens")] * 3
+        with pytest.raises(EvalError, match="every request was refused, the first with http_400: no such field"):
+            rate(items, config, tmp_path / "other.jsonl")
+
+
 @pytest.mark.parametrize(
     ("text", "rating"),
     [("3", 3), (" 0\n", 0), ("<think>2</think>1", 1), ("4", -1), ("3.", -1), ("", -1), ("Score: 3", -1), ("³", -1)],
@@ -113,7 +125,7 @@ def test_v_star_with_a_judge(tmp_path, clips, grounder, capsys):
     assert metrics["am_1"] == pytest.approx((4 / 5 + metrics["m_tiou_1"] + metrics["m_viou_1"]) / 3)
     results = rows(tmp_path / "out" / "results.jsonl")
     assert [row["judged"] for row in results] == [{"what": 2}] * 4 + [{}]
-    assert sum(judge.asked.values()) == 1  # four equal questions and answers, asked once in two runs
+    assert set(judge.asked.values()) == {1}  # equal questions and answers, and both runs: each is asked once
     assert "judge       m" in capsys.readouterr().out
 
 

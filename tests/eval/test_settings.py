@@ -35,6 +35,11 @@ def test_published_words_are_kept_to_the_letter():
         '"start time to end time" within the <answer> </answer> tags. For example: "12.54 to 17.83".'
     )
     assert user_text("tvg_r1", "a man runs").endswith("</time>. Now I give you the query: 'a man runs'. ")
+    # Charades-STA's sentences end with a full stop, which VideoMind's and TimeLens' code cuts off, and Time-R1's keeps.
+    for name in ("tvg_r1", "timelens", "timelens_times"):
+        assert user_text(name, " a man runs. ") == user_text(name, "a man runs..") == user_text(name, "a man runs")
+    assert '"a man runs."' in user_text("time_r1", "a man runs.")
+    assert render_prompt("tvg_r1_grounding", "x")[0]["content"].endswith("<time>[5.2, 10.4]</time>. ")
     system, user = render_prompt("tvg_r1_train", "a man runs")
     assert system["role"] == "system" and system["content"].endswith("<time>[5.2, 10.4]</time> ")
     assert user["content"] == [{"type": "video"}, {"type": "text", "text": "a man runs"}]

@@ -11,6 +11,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["videostr.rewards", "videostr.text", "videostr.graph"]):
+    from videostr.graph import parse_graph
+    from videostr.graph.columns import parse_graphs
     from videostr.rewards import NAMES, load_reward
     from videostr.rewards.parse import REASONS, parse_interval, parse_intervals
 
@@ -39,6 +41,9 @@ PIECES = [
     "</graph>",
     "\\boxed{",
     '{"chair": ',
+    "[[1, 2.5]]}",
+    "<map>",
+    "</map>",
 ]
 
 
@@ -51,6 +56,9 @@ def one(data: bytes) -> None:
     for mode in ("strict", "paper"):
         (parsed,) = parse_intervals([text], mode)
         assert parsed == parse_interval(text, mode) and parsed.reason in REASONS
+    read, written = parse_graphs([text]), parse_graph(text)
+    assert read.reasons == [written.reason] and read.graphs.last_N[0] - read.graphs.first_N[0] == len(written.frames)
+    assert len(read.graphs.name_K) == sum(len(frame.nodes) for frame in written.frames)
     for spec in SPECS:
         kinds = KINDS if "answer_kind" in spec.needs else {"choice": "B"}
         for kind, answer in kinds.items():

@@ -72,9 +72,10 @@ def test_wide_grids_and_other_streams():
     _, arguments = wide_advantage_case(torch.float32)
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
-        advantage, mean, std, _ = run("group_advantage", arguments)
+        advantage, mean, std, low, high, count, informative = run("group_advantage", arguments)
     stream.synchronize()
-    assert torch.equal(mean.cpu(), arguments[0]) and not std.any() and not advantage.any()
+    assert all(torch.equal(x.cpu(), arguments[0][:, 0]) for x in (mean, low, high)) and bool((count == 1).all())
+    assert not std.any() and not advantage.any() and not informative.any()
     pred = torch.rand(2_200_000, 2).sort(-1).values  # more than 65,535 tiles of rows
     result = torch.ops.videostr.temporal_iou_pairwise(pred.cuda(), pred[:3].cuda(), "iou")
     expected = torch.ops.videostr.temporal_iou_pairwise(pred, pred[:3].contiguous(), "iou")

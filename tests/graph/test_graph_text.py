@@ -126,6 +126,13 @@ def test_annotations_to_graph():
     assert node == Node("a", (1.0, 2.0), box=(0.0, 1.0, 2.0, 3.0))
     with pytest.raises(ValueError, match="box: expected finite x1 < x2"):
         build_graph([(0, [{"class": "a", "position": [1, 2], "box": [2, 1, 0, 3]}])])
+    with pytest.raises(ValueError, match="digits: the box .* has no area in 1 digits"):
+        render_graph(build_graph([(0, [{"class": "a", "position": [0, 0], "box": [0, 0, 0.04, 1]}])]), boxes=True)
+    with pytest.raises(ValueError, match="frames: expected finite numbers, got inf"):
+        render_graph((Frame(None, (Node("a", (1.0, math.inf)),)),))
+    for extent in ([1, math.inf], [-1, 2], [1, 2, 3]):
+        with pytest.raises(ValueError, match="extent: expected 2 finite lengths"):
+            build_graph([(0, [{"class": "a", "position": [1, 2], "extent": extent}])])
     with pytest.raises(ValueError, match="position: expected two or three finite numbers"):
         build_graph([(0, [{"class": "a", "position": [1, math.inf]}])])
     with pytest.raises(ValueError, match="got two and three"):

@@ -50,6 +50,7 @@ CASES = {
     "luspo": {"loss": {"loss_type": "luspo"}, "micro_batch": 3},
     "cispo": {"loss": {"loss_type": "cispo", "clip_high": 0.02}, **SEVERAL},
     "sapo": {"loss": {"loss_type": "sapo", "sapo_temperature": (2.0, 3.0)}, **SEVERAL},
+    "vespo": {"loss": {"loss_type": "vespo", "vespo_k": (1.0, 2.0), "entropy_coef": 0.0}, **SEVERAL},
     "kl k1": {"loss": {"kl_coef": 0.5, "kl_type": "k1"}},
     "kl k2": {"loss": {"kl_coef": 0.5, "kl_type": "k2", "loss_type": "dapo"}},
     "kl k3": {"loss": {"kl_coef": 0.5, "kl_clamp": 0.3}, **SEVERAL},

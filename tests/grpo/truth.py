@@ -106,6 +106,7 @@ def update_loss(model, policy, reference, groups, old, c):
                     "gspo": 1 / len(logprob) / answers_of_update,
                     "sapo": 1 / len(logprob) / answers_of_update,
                     "luspo": 1 / answers_of_update,
+                    "vespo": 1 / tokens_of_update,
                 }[c.loss.loss_type]
                 parts["policy"] = parts["policy"] + weight * policy_L.sum()
                 parts["entropy"] = parts["entropy"] + weight * entropy.sum()
@@ -131,6 +132,10 @@ def token_losses(logprob, old, advantage, sampler, c):
     if c.loss_type == "sapo":
         t = c.sapo_temperature[0] if advantage > 0 else c.sapo_temperature[1]
         return -4 / t / (1 + (t - t * ratio).exp()) * advantage
+    if c.loss_type == "vespo":
+        sign = 0 if advantage >= 0 else 1
+        k, rate, w = c.vespo_k[sign], c.vespo_lambda[sign], gap.sum().exp().detach()
+        return -(w**k * (rate - rate * w).exp()) * advantage * logprob
     clipped = torch.where(
         ratio > 1 + c.clip_high, 1 + c.clip_high, torch.where(ratio < 1 - c.clip_low, 1 - c.clip_low, ratio)
     )

@@ -185,6 +185,9 @@ GOOD = {"reward": torch.tensor([0.0, 1.0]), "group_N": torch.tensor([0, 0])}
         ({"weights": [float("inf")]}, ValueError, "weights must be finite"),
         ({"reward": torch.zeros(2, 0)}, ValueError, r"reward must have shape \(N,\) or \(N, K\)"),
         ({"group_N": torch.tensor([0, 3]), "num_groups": 2}, ValueError, r"ids in \[0, 2\), got 3"),
+        ({"num_groups": -1}, ValueError, "num_groups must be a finite number >= 0, got -1"),
+        ({"num_groups": 1.0}, TypeError, "num_groups must be an integer, got float"),
+        ({"reward": torch.zeros(2, dtype=torch.complex64)}, TypeError, "reward must be real, got torch.complex64"),
         ({"group_N": torch.tensor([0.0, 0.0])}, TypeError, "group must hold integers"),
         ({"reward": torch.tensor([0.0, float("nan")])}, ValueError, "reward must be finite, got nan at index 1"),
         ({"task_reward": torch.tensor([float("inf"), 0.0])}, ValueError, "task_reward must be finite"),
@@ -196,6 +199,12 @@ GOOD = {"reward": torch.tensor([0.0, 1.0]), "group_N": torch.tensor([0, 0])}
 def test_wrong_arguments(change, error, message):
     with pytest.raises(error, match=message):
         ops.group_advantage(**{**GOOD, **change})
+
+
+def test_nothing_carries_a_gradient():
+    reward, weights = (torch.rand(4, 2).requires_grad_(), torch.rand(2).requires_grad_())
+    adv = ops.group_advantage(reward, torch.zeros(4).long(), weights=weights, task_reward=reward[:, 0])
+    assert not any(x.requires_grad for x in adv)
 
 
 def test_operator_guards_its_memory_itself():

@@ -368,7 +368,8 @@ def sharded_head(rank, store, results):
     logprob, entropy = ops.linear_logprob(hidden, head, target)
     (logprob.sum() + entropy.sum()).backward()
     step, _ = ops.linear_policy_loss(hidden, head, target, torch.ones(2), torch.ones(2, 3))
-    results[rank] = (logprob.detach(), step.detach(), head.grad.to_local().detach(), type(head.grad).__name__)
+    (grad,) = torch.autograd.grad(step, head)
+    results[rank] = (logprob.detach(), step.detach(), [x.to_local().detach() for x in (head.grad, grad)])
     torch.distributed.destroy_process_group()
 
 
@@ -382,8 +383,12 @@ def test_sharded_head(tmp_path):
     hidden, weight = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((6, 5), (11, 5)))
     weight.requires_grad_()
     outputs = [plain(hidden * (rank + 1), weight, torch.arange(6), None, 1.0, None) for rank in range(2)]
-    sum(logprob.sum() + entropy.sum() for logprob, entropy in outputs).div(2).backward()
-    for rank, (mine, step, grad, kind) in results.items():
+    summed = sum(logprob.sum() + entropy.sum() for logprob, entropy in outputs)
+    # the first update of equal advantages is the mean log-prob's gradient
+    losses = summed, sum(-logprob.mean() for logprob, _ in outputs)
+    whole = [torch.autograd.grad(loss / 2, weight, retain_graph=True)[0] for loss in losses]
+    for rank, (mine, step, grads) in results.items():
         torch.testing.assert_close(mine, outputs[rank][0].detach())
-        assert kind == "DTensor" and step.item() == pytest.approx(-1.0)
-        torch.testing.assert_close(grad, weight.grad.chunk(2)[rank])
+        assert step.item() == pytest.approx(-1.0)
+        for grad, true in zip(grads, whole, strict=True):
+            torch.testing.assert_close(grad, true.chunk(2)[rank])

@@ -28,6 +28,8 @@ GOOD = {"hidden_ND": torch.zeros(2, 3), "weight_VD": torch.zeros(5, 3), "target_
         ({"temperature": "1"}, TypeError, "temperature must be a number, got str"),
         ({"temperature": torch.ones(3)}, ValueError, r"temperature must have shape \(2,\) \(one a row of hidden\)"),
         ({"temperature": torch.ones(2).long()}, TypeError, "temperature must be floating point"),
+        ({"temperature": torch.tensor([1.0, 0.0])}, ValueError, "finite and > 0, got 0.0 at index 1"),
+        ({"temperature": torch.tensor([torch.inf, 1.0])}, ValueError, "temperature must be finite"),
         ({"logit_scale": 0.0}, ValueError, "logit_scale must be a finite number > 0"),
         ({"softcap": -1.0}, ValueError, "softcap must be a finite number > 0"),
         ({"weight_VD": torch.zeros(5, 3, device="meta")}, ValueError, "weight must be on cpu"),

@@ -75,7 +75,7 @@ def test_against_the_reference(monkeypatch, name, first, chunk):
     for mine, true in zip(grads, true_grads, strict=True):
         torch.testing.assert_close(mine, true)
     assert stats.keys() == true_stats.keys()
-    if name not in ("plain", "dapo"):  # which leave tokens out
+    if name not in ("plain", "dapo", "vespo", "importance of sequences"):  # which leave tokens out
         assert stats["ess"] > 0
         for key, value in true_stats.items():
             torch.testing.assert_close(stats[key], value, msg=key)
@@ -87,18 +87,56 @@ def test_tokens_that_cannot_contribute_go_through_no_product(monkeypatch):
     count = int(mask[4:].sum())
     seen = []
     chunks = module.chunks_of_logits
-    monkeypatch.setattr(module, "chunks_of_logits", lambda h, w: seen.append(len(h)) or chunks(h, w))
+    monkeypatch.setattr(module, "chunks_of_logits", lambda h, *rest: seen.append(len(h)) or chunks(h, *rest))
     _, stats = ours(leaves, target, advantage, mask, old, ref, sampler)
     assert seen == [count] and stats["tokens"] == count
     ours(leaves, target, advantage, mask, old, ref, sampler, entropy_coef=0.1)
     assert seen == [count, int(mask.sum())]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss_type": "gspo"},
+        {"loss_type": "luspo"},
+        {"loss_type": "vespo", "normalizer": 40.0},
+        {"importance": "sequence_mask", "importance_max": 1.5},
+    ],
+    ids=str,
+)
+def test_nor_do_whole_answers_that_cannot_contribute(monkeypatch, options):
+    """The loss and its gradients stay those of all answers, weights included; the statistics are of the others."""
+    leaves, target, advantage, mask, (old, ref, sampler) = make(1, 6, 8, 5, 31)
+    advantage[1:4] = 0
+    seen = []
+    head = module.linear_logprob
+    monkeypatch.setattr(module, "linear_logprob", lambda h, *rest: seen.append(len(h)) or head(h, *rest))
+    temperature = torch.linspace(0.5, 2.0, len(target), dtype=torch.float64)  # a row's own goes with it
+    arguments = (leaves, target, advantage, mask, old, ref, sampler)
+
+    def step(function):
+        loss, stats = function(*arguments, temperature=temperature, **options)
+        return [loss.detach(), *torch.autograd.grad(loss, leaves)], stats
+
+    results, stats = step(ours)
+    for mine, true in zip(results, step(expected)[0], strict=True):
+        torch.testing.assert_close(mine, true)
+    assert seen == [int(mask[advantage != 0].sum())] and stats["tokens"] == seen[0] > 0
+    compiled, same = step(torch.compile(ours, fullgraph=True, backend="aot_eager"))
+    for mine, true in zip(compiled, results, strict=True):
+        torch.testing.assert_close(mine, true)
+    torch.testing.assert_close(same, stats)
+    advantage[:] = 0
+    loss, stats = ours(*arguments, **options)
+    assert loss == 0 and stats["tokens"] == 0 and not any(x.any() for x in torch.autograd.grad(loss, leaves))
+
+
+@pytest.mark.parametrize("width", [24, 64])  # bfloat16: in chunks, at once
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_error_is_at_most_twice_torchs_own(monkeypatch, dtype):
-    leaves, target, advantage, mask, (old, ref, sampler) = make(2, 8, 12, 64, 3001, dtype)
+def test_error_is_at_most_twice_torchs_own(monkeypatch, dtype, width):
+    leaves, target, advantage, mask, (old, ref, sampler) = make(2, 8, 12, width, 3001, dtype)
     monkeypatch.setattr(module, "CHUNK_BYTES", 32 * 3001 * dtype.itemsize)
-    monkeypatch.setattr(module, "PARTIAL_BYTES", 700 * 64 * dtype.itemsize)
+    monkeypatch.setattr(module, "PARTIAL_BYTES", 700 * width * dtype.itemsize)
     options = {"entropy_coef": 0.1, "kl_coef": 0.1}
     old, ref = old - 5, ref - 5
     wide = [x.detach().double().requires_grad_() for x in leaves]
@@ -110,6 +148,31 @@ def test_error_is_at_most_twice_torchs_own(monkeypatch, dtype):
     for name, a, b, true in zip(("dX", "dW", "db"), mine, torchs, truth, strict=True):
         error, allowed = (a.double() - true).norm(), (b.double() - true).norm()
         assert error <= 2 * allowed + 1e-6 * true.norm(), name
+
+
+@pytest.mark.parametrize("width,at_once", [(20, False), (40, True)])
+def test_16_bit_workspace_is_the_smaller_of_logits_and_wide_gradient(monkeypatch, width, at_once):
+    monkeypatch.setattr(module, "CHUNK_BYTES", 16 * 3001 * 2)
+    rows = 60
+    hidden, weight = (torch.randn(n, width, dtype=torch.bfloat16) for n in (rows, 3001))
+    row, target = torch.randn(rows), torch.randint(0, 3001, (rows,))
+    wide, narrow = set(), set()
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            for x in out if isinstance(out, tuple) else (out,):
+                if isinstance(x, torch.Tensor):
+                    (wide if x.dtype == torch.float32 else narrow).add(x.numel())
+            return out
+
+    options = reference.PolicyOptions(entropy_coef=0.1)
+    head = (None, torch.ones(rows), None, 1.0)
+    with torch.no_grad(), Watch():
+        needed = [True, True, False]
+        module._any_device(hidden, weight, target, *head, None, row, row, None, None, needed, "clip", *options)
+    assert (rows * 3001 in narrow, weight.numel() in wide) == (at_once, not at_once)
+    assert max(wide) == weight.numel() or max(wide) < 10 * rows
 
 
 @settings(max_examples=40, deadline=None)

@@ -46,6 +46,7 @@ GOOD = dict(
         ({"loss_type": "dapo"}, ValueError, "normalizer must be given"),
         ({"normalizer": 3.0}, ValueError, "normalizer must be given for dr_grpo, dapo, cispo, vespo only"),
         ({"loss_type": "dapo", "normalizer": 0}, ValueError, "normalizer must be a finite number > 0"),
+        ({"importance_min": 3.0}, ValueError, r"importance_min must be at most importance_max \(2.0\), got 3.0"),
         ({"clip_low": -0.1}, ValueError, "clip_low"),
         ({"kl_clamp": 0.0}, ValueError, "kl_clamp"),
         ({"entropy": torch.zeros(2, 2)}, ValueError, "entropy must have shape"),

@@ -270,6 +270,7 @@ def test_memory_is_linear(groups):
 BAD = [
     ({"query": torch.zeros(4, 2)}, ValueError, "query must have 3"),
     ({"key": torch.zeros(4, 3, 8), "value": torch.zeros(4, 3, 8)}, ValueError, "multiple of key's heads"),
+    ({"query": torch.zeros(4, 0, 8)}, ValueError, "multiple of key's heads"),
     ({"value": torch.zeros(4, 2, 4)}, ValueError, "value must have shape"),
     ({"key": torch.zeros(4, 2, 8, dtype=torch.float64)}, TypeError, "key must be torch.float32"),
     ({"layout": None}, TypeError, "layout must be a PrefixLayout"),
@@ -290,3 +291,12 @@ def test_bad_arguments(change, error, message):
 def test_bad_layouts(prompts, answers):
     with pytest.raises(ValueError, match="must have"):
         ops.PrefixLayout.from_lengths(prompts, answers)
+
+
+def test_lengths_are_integers_of_any_kind():
+    layout = ops.PrefixLayout.from_lengths(torch.tensor([5, 4]), [torch.tensor([3, 2]), []])
+    assert layout.prompts.lengths == (5, 4) and layout.answers.lengths == (3, 2) and layout.tokens == 14
+    with pytest.raises(TypeError, match=r"prompt_lengths must hold integers, got \[5.5\]"):
+        ops.PrefixLayout.from_lengths([5.5], [[3]])
+    with pytest.raises(TypeError, match=r"answer_lengths must hold integers, got 3"):
+        ops.PrefixLayout.from_lengths([5], [3])

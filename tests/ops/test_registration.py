@@ -48,13 +48,18 @@ def calls():
     given = (leaf(7), row, 3.0, 0.5, row, row, row, row, row, [True, True, True])
     yield videostr.linear_policy_loss, (*head, *given, "clip", *options)
     given = (None, row, None, 1.0, None, row, row, None, None, [True, True, False])
-    yield videostr.linear_policy_loss, (*head, *given, "clip", *plain)
+    strided = [torch.randn(4, count).T.requires_grad_() for count in (3, 7)]  # results are contiguous all the same
+    yield videostr.linear_policy_loss, (*strided, target, *given, "clip", *plain)
+    yield videostr.linear_logprob, (*strided, target, None, row, None, 1.0, False)
     yield videostr.logprob_rows, (torch.rand(3, 7), target, torch.rand(7), row, 3.0, 0.5)
     yield videostr.logprob_rows_backward_, (torch.rand(3, 7), row, row, row, row, target, None, row, None, 1.0)
     yield (
         videostr.parse_interval,
         (torch.tensor(list(b"<time>[1, 2]</time>" * 2), dtype=torch.uint8), torch.tensor([0, 19, 38]), False),
     )
+    graph = b'<graph>{"frames":[{"t":0,"objects":[["a",1,2,3]]}]}</graph>'
+    arguments = (torch.tensor(list(graph * 2), dtype=torch.uint8), torch.tensor([0, len(graph), 2 * len(graph)]))
+    yield videostr.parse_graph, arguments
     yield videostr.temporal_iou, (spans(5), spans(5), "giou")
     yield videostr.temporal_iou_pairwise, (spans(5), spans(4), "diou")
     yield videostr.temporal_iou, (spans(5), spans(5), "time_r1", torch.rand(5) + 1)
@@ -174,6 +179,9 @@ def test_meta_tensors_run_nothing():
 
     logprob, _ = ops.linear_logprob(empty(8, 4), empty(9, 4), empty(8, dtype=torch.long))
     loss, _ = ops.policy_loss(empty(8, 3), empty(8, 3), empty(8), empty(8, 3))
+    for loss_type in ("bnpo", "gspo"):
+        step = (empty(24, 4), empty(9, 4), empty(24, dtype=torch.long), empty(8), empty(8, 3))
+        assert ops.linear_policy_loss(*step, loss_type=loss_type)[0].shape == ()
     adv = ops.group_advantage(empty(8), empty(8, dtype=torch.long), num_groups=2)
     assert logprob.shape == (8,) and loss.shape == () and adv.mean_B.shape == (2,)
     assert ops.temporal_iou_pairwise(empty(3, 2), empty(4, 2)).shape == (3, 4)

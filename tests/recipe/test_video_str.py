@@ -151,6 +151,17 @@ def test_the_ablation_is_a_table_and_continues(run, tmp_path):
     assert status == 1 and "no_graph" in error
 
 
+def test_the_ablation_of_a_checkpoint_without_written_answers(run, finished, tmp_path):
+    """Every variant starts from the checkpoint itself, which is scored as the others are."""
+    data = [f"data.{name}={finished / f'data/{name}.jsonl'}" for name in ("train", "test", "turned")]
+    settings = [*data, f"model.path={finished / 'models/sft'}", "ablation.seeds=[0]", "ablation.variants=[no_gate]"]
+    status, done, _ = run(tmp_path, *settings, ablation=True)
+    assert status == 0 and done[:5] == ["prepare", "model", "base", "sft", "sft_eval"]
+    found = json.loads((tmp_path / "ablation.json").read_text())
+    assert list(found) == ["warm", "no_gate"] and set(found["warm"]["seed_0"]["turned"]) >= {"accuracy", "mra"}
+    assert (tmp_path / "ablation.png").stat().st_size > 1000
+
+
 def test_variants_change_the_reward():
     specs = {}
     for name, variant in VARIANTS.items():
@@ -170,6 +181,7 @@ def test_variants_change_the_reward():
         ({"reward_change": {"drop": ["iou"]}}, "iou"),
         ({"reward_change": {"drop": ["answer"]}}, "answer"),
         ({"skip": ["difficulty"]}, "difficulty"),
+        ({"grpo": {"contrast": {"weight": 0.3, "term": "iou"}}}, "grpo.contrast.term: 'iou'.*answer, format"),
         ({"data": {"test": "x.jsonl"}}, "data.train"),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from videostr.graph import parse_graph
+from videostr.graph.columns import parse_graphs
 from videostr.rewards import NAMES, load_reward
 from videostr.rewards.parse import (
     find_interval,
@@ -96,7 +97,7 @@ def test_a_megabyte_of_anything_is_read(shape):
         parse_choice(text, ["a", "b"])
         parse_number(text, unit="m")
         (parse_box if shape == "number" else parse_tube)(text)  # both read the answer's JSON
-        parse_graph(text)
+        assert parse_graphs([text]).reasons == [parse_graph(text).reason]
         read_answer(text, "boxed")
 
 

@@ -259,6 +259,11 @@ def test_boxes_of_a_graph():
     for wrong in ([-1, 2], [float("inf"), 2]):
         with pytest.raises(ValueError, match=r"graph\[0\]: expected extents"):
             score("graph", texts[:1], on, graph=[frame({"xy": [1, 1], "size": wrong})])
+    # a true extent without an area is no box; a true box that is none is no truth
+    assert score("graph", [text({"xy": [1, 1]})], on, graph=[frame({"xy": [1, 1], "size": [0, 2]})])[0] == [1]
+    for wrong in ([2, 0, 0, 2], "here", [0, 0, float("nan"), 2]):
+        with pytest.raises(ValueError, match=r"graph\[0\]: expected objects.* boxes"):
+            score("graph", texts[:1], {"part": "node"}, graph=[frame({"xy": [1, 1], "bbox": wrong})])
 
 
 def test_graphs_over_time_and_without_truth():

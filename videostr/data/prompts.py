@@ -68,10 +68,12 @@ PROMPTS = {
         "Give only its start and end in seconds, as <time>[start, end]</time>."
     ),
     # TVG-R1 (C): the released evaluation's for sentences, the training script's, and the released evaluation's for
-    # questions with options (the last two say it as the system message).
+    # questions with options, where the option is asked for or the interval alone (all but the first say it as the
+    # system message).
     "tvg_r1": "{video}" + _TVG_R1 + ". Now I give you the query: '{query}'. ",
     "tvg_r1_train": "{video}{query}",
     "tvg_r1_qa": "{video}{query}",
+    "tvg_r1_grounding": "{video}{query}",
     # Time-R1 (C: its evaluation's r1 and default prompts).
     "time_r1": "{video}" + _TIME_R1 + _TIME_R1_THINK + _TIME_R1_FORM,
     "time_r1_no_think": "{video}" + _TIME_R1 + "Provide" + _TIME_R1_FORM,
@@ -110,6 +112,7 @@ SYSTEM = {
     "tvg_r1": "You are a helpful assistant.",
     "tvg_r1_train": _TVG_R1_SYSTEM,
     "tvg_r1_qa": _TVG_R1_QA_SYSTEM,
+    "tvg_r1_grounding": _TVG_R1 + ". ",
     "time_r1": "You are a helpful assistant.",
     "time_r1_no_think": "You are a helpful assistant.",
 }
@@ -121,8 +124,11 @@ NO_THINKING = {
 }
 """Prompts that ask for thinking and have a twin that does not."""
 _VIDEO_STR = ("video_str", "video_str_edges", "video_answer")
-THINKING = frozenset({"tvg_r1", "tvg_r1_train", "tvg_r1_qa", *_VIDEO_STR, *NO_THINKING})
+THINKING = frozenset({"tvg_r1", "tvg_r1_train", "tvg_r1_qa", "tvg_r1_grounding", *_VIDEO_STR, *NO_THINKING})
 """Prompts that ask for thinking."""
+WITHOUT_FULL_STOP = frozenset({"tvg_r1", "timelens", "timelens_times"})
+"""Prompts whose own code cuts the full stops off a sentence before it stands between quotes (C: `parse_query` of
+VideoMind as TVG-R1 released it, and of TimeLens)."""
 
 
 def render_prompt(
@@ -137,6 +143,8 @@ def render_prompt(
     """
     if name not in PROMPTS:
         raise ValueError(f"prompt must be one of {', '.join(PROMPTS)}, got {name!r}")
+    if name in WITHOUT_FULL_STOP:
+        query = query.strip().strip(".").strip()
     video = [{"type": "video"}]
     if times is not None:
         video = [part for time in times for part in (_text(written_time(time)), {"type": "video"})]

@@ -27,7 +27,7 @@ def compare_runs(a: str | os.PathLike, b: str | os.PathLike, *, resamples: int =
     if not pairs:
         raise EvalError(f"{a} and {b} share no sample")
     for one, other in pairs:
-        if any(one[name] != other[name] for name in ("query", "spans")):
+        if _truth(one) != _truth(other):
             raise EvalError(f"sample {one['id']!r} is not the same in {a} and {b}: other data")
     aggregate = get_benchmark(summary_a["benchmark"]).aggregate
     clusters = [one["video"].replace(os.sep, "/").rsplit("/", 1)[-1] for one, _ in pairs]
@@ -43,7 +43,7 @@ def compare_runs(a: str | os.PathLike, b: str | os.PathLike, *, resamples: int =
     return {
         "benchmark": summary_a["benchmark"],
         "title": summary_a["title"],
-        "headline": summary_a["headline"],
+        "headline": [name for name in summary_a["headline"] if name in differences],
         "a": os.fspath(a),
         "b": os.fspath(b),
         "samples": len(pairs),
@@ -57,6 +57,11 @@ def compare_runs(a: str | os.PathLike, b: str | os.PathLike, *, resamples: int =
         "same": sum(gap == 0 for gap in gaps),
         "resamples": resamples,
     }
+
+
+def _truth(row: Row) -> list[Any]:
+    """What a sample asks, and what is right."""
+    return [row["query"], row["spans"], *(row["meta"].get(name) for name in ("options", "answer", "ans", "boxes"))]
 
 
 def _changed(a: Row, b: Row) -> dict[str, list[Any]]:

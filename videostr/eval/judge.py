@@ -68,22 +68,27 @@ class ToRate:
 
 
 def rate(items: Sequence[ToRate], config: JudgeConfig, path: Path) -> dict[str, dict[str, int]]:
-    """Sample id -> question -> rating 0 to 3, or -1 for a response that is none. What `path` holds is not asked again;
-    an empty answer is 0 without asking.
+    """Sample id -> question -> rating 0 to 3, or -1 for a response that is none and a request that the endpoint refuses
+    for what is in it (a content filter). What `path` holds is not asked again, but for what was refused; an empty
+    answer is 0 without asking.
 
-    Raises EvalError where the endpoint refuses or does not answer (the ratings so far are kept), JournalError where
-    `path` was begun with another model, ImportError without the package httpx2.
+    Raises EvalError where the endpoint refuses everything or does not answer (the ratings so far are kept),
+    JournalError where `path` was begun with another model, ImportError without the package httpx2.
     """
     journal = Journal(path, {"model": config.model, "system": digest(SYSTEM + QUESTION)})
     try:
         asked = {_key(item, config): item for item in items if item.candidate.strip()}
         asyncio.run(_ask_all({key: item for key, item in asked.items() if key not in journal.answers}, config, journal))
         texts: Mapping[str, str] = {key: record["text"] for key, record in journal.answers.items()}
+        refused = [key for key in asked if key not in texts]
     finally:
         journal.close()
+    if refused and len(refused) == len(asked):
+        reason = journal.failed[refused[0]]
+        raise EvalError(f"judge.url {config.url}: every request was refused, the first with {reason} (see {path})")
     ratings: dict[str, dict[str, int]] = {}
     for item in items:
-        value = read_rating(texts[_key(item, config)]) if item.candidate.strip() else 0
+        value = read_rating(texts.get(_key(item, config), "")) if item.candidate.strip() else 0
         ratings.setdefault(item.id, {})[item.name] = value
     return ratings
 
@@ -135,7 +140,10 @@ async def _ask(client: Client, key: str, item: ToRate, config: JudgeConfig, jour
         limits.used(reserved, 0)
         facts = {"reason": result.reason, "detail": result.detail, "paid": result.paid, "usage": result.usage}
         journal.add("error", **about, **facts)
-        if result.fatal or not (result.retry or result.reason == "empty") or attempt == config.retries:
+        if not (result.fatal or result.retry or result.reason == "empty"):  # this one alone
+            journal.add("failed", key=key, id=about["id"], reason=f"{result.reason}: {result.detail[:300]}")
+            return
+        if result.fatal or attempt == config.retries:
             break
         await asyncio.sleep(result.wait if result.wait is not None else random.uniform(0.5, 1) * min(30, 2**attempt))
     raise EvalError(

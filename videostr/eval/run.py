@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from videostr.config import save_config, to_dict
-from videostr.data.prompts import PROMPTS, SYSTEM
+from videostr.data.prompts import PROMPTS, SYSTEM, WITHOUT_FULL_STOP
 from videostr.data.readers import convert, load_durations
 from videostr.data.samples import Sample, read_samples, write_samples
 from videostr.eval.benchmarks.choices import said
@@ -55,7 +56,8 @@ def evaluate(
     done = read_answers(out)
     accelerator.wait_for_everyone()  # nobody may answer while another still reads what is there
     todo = sum(sample.id not in done or bool(done[sample.id].get("error")) for sample in samples)
-    say(f"{len(samples):,} samples, {len(samples) - todo:,} already answered; {_asked(identity)}")
+    absent = f", {conversion['missing']:,} videos missing" if conversion["missing"] else ""
+    say(f"{len(samples):,} samples, {len(samples) - todo:,} already answered{absent}; {_asked(identity)}")
     name, prefill = config.asked_with
     frames = model_frames(policy, config.frames)
     store = PatchStore(config.store, int(config.store_gib * 2**30)) if config.store else None
@@ -123,7 +125,8 @@ def _samples(config: EvalConfig, out: Path) -> tuple[list[Sample], Row]:
         without = next((sample.id for sample in samples if not sample.spans), None)
         if without is not None:
             raise EvalError(f"data: sample {without!r} has no interval to find")
-        return samples, {"rejected": {}, "notes": {}}
+        missing = {sample.video for sample in samples if not os.path.exists(sample.video)}
+        return samples, {"rejected": {}, "notes": {}, "missing": len(missing)}
     report = convert(
         config.benchmark,
         config.data,
@@ -136,7 +139,8 @@ def _samples(config: EvalConfig, out: Path) -> tuple[list[Sample], Row]:
     )
     if not report["written"]:
         raise EvalError(f"data: {', '.join(config.data)} holds no sample; left out: {report['rejected'] or 'nothing'}")
-    return read_samples(out / "samples.jsonl"), {name: report[name] for name in ("rejected", "notes")}
+    told = {"rejected": report["rejected"], "notes": report["notes"], "missing": report["videos"]["missing"]}
+    return read_samples(out / "samples.jsonl"), told
 
 
 def _policy(config: EvalConfig, accelerator: Accelerator) -> Policy:
@@ -167,8 +171,9 @@ def _identity(config: EvalConfig, policy: Policy, samples: Sequence[Sample], mod
 
 
 def prompt_hash(name: str, prefill: str = "") -> str:
-    """16 hexadecimal digits of a prompt's words, system message and beginning of the answer included."""
-    told = json.dumps([SYSTEM.get(name), PROMPTS[name], prefill])
+    """16 hexadecimal digits of a prompt's words, system message and beginning of the answer included, and of whether
+    the sentence loses its full stop."""
+    told = json.dumps([SYSTEM.get(name), PROMPTS[name], prefill, name in WITHOUT_FULL_STOP])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

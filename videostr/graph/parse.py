@@ -52,7 +52,8 @@ def parse_graph(text: str, tags: tuple[str, ...] = ("graph", "map")) -> ParsedGr
 
 
 def read_graph(value: object, whole: bool = False) -> ParsedGraph:
-    """A graph from a JSON value, for a sample's truth too. whole: one with anything in it that is no object is none."""
+    """A graph from a JSON value, for a sample's truth too. whole: one with anything in it that is no object, or with a
+    box that is none, is none."""
     nodes = _map(value)
     if nodes is not None:
         return ParsedGraph((Frame(None, nodes),), "ok")
@@ -62,7 +63,7 @@ def read_graph(value: object, whole: bool = False) -> ParsedGraph:
         edges += len(written)
         nodes = []
         for thing in _objects(item):
-            node = _node(thing)
+            node = _node(thing, whole)
             if node is not None:
                 nodes.append(node)
                 count += 1
@@ -134,13 +135,15 @@ def _objects(value: object) -> Iterator[object]:
                 yield [name, place]
 
 
-def _node(item: object) -> Node | None:
+def _node(item: object, whole: bool) -> Node | None:
     extent = box = None
     if isinstance(item, dict):
         name, place, which = (_first(item, keys) for keys in (CLASS_KEYS, POSITION_KEYS, ID_KEYS))
         extent = _first(item, EXTENT_KEYS)
         if _first(item, BOX_KEYS) is not None:
             box = read_box(item).box
+            if box is None and whole:
+                return None
             if place is None and box is not None:
                 place = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
         if place is None:

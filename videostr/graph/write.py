@@ -18,8 +18,8 @@ def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]
 
     frames: (seconds or None, objects), an object a mapping with "class" and "position", perhaps "id", "extent"
     and "box".
-    Raises ValueError for a position that is not two or three finite numbers, or of another size than the others, and
-    for a box that is none.
+    Raises ValueError for a position that is not two or three finite numbers, or of another size than the others, for
+    an extent that is not as many finite lengths, and for a box that is none.
     """
     graph, sizes = [], set()
     for time, objects in frames:
@@ -30,6 +30,8 @@ def build_graph(frames: Sequence[tuple[float | None, Sequence[Mapping[str, Any]]
                 raise ValueError(f"position: expected two or three finite numbers, got {item['position']!r:.80}")
             sizes.add(len(position))
             extent = None if item.get("extent") is None else tuple(float(x) for x in item["extent"])
+            if extent is not None and not (len(extent) == len(position) and all(0 <= x < math.inf for x in extent)):
+                raise ValueError(f"extent: expected {len(position)} finite lengths >= 0, got {item['extent']!r:.80}")
             box = None if item.get("box") is None else tuple(float(x) for x in item["box"])
             if box is not None and read_box(list(box)).box is None:
                 raise ValueError(f"box: expected finite x1 < x2, y1 < y2, got {item['box']!r:.80}")
@@ -48,6 +50,8 @@ def graph_to_json(
 
     extents, boxes: write them where there are any; an object with a box has its fields named. edges: write
     the edges that follow from the nodes.
+
+    Raises ValueError for a number that is not finite, and for a box that has no area in so many digits.
     """
     listed = []
     for frame in frames:
@@ -73,7 +77,10 @@ def _node(node: Node, digits: int, extents: bool, boxes: bool) -> list | dict:
     position = [_round(x, digits) for x in node.position]
     if boxes and node.box is not None:
         named = {} if node.object is None else {"id": _id(node.object)}
-        named |= {"class": node.name, "position": position, "bbox": [_round(x, digits) for x in node.box]}
+        box = [_round(x, digits) for x in node.box]
+        if read_box(box).box is None:
+            raise ValueError(f"digits: the box {node.box} has no area in {digits} digits behind the point")
+        named |= {"class": node.name, "position": position, "bbox": box}
         if extents and node.extent is not None:
             named["extent"] = [_round(x, digits) for x in node.extent]
         return named
@@ -88,5 +95,7 @@ def _id(text: str) -> int | str:
 
 
 def _round(value: float, digits: int) -> float | int:
+    if not math.isfinite(value):
+        raise ValueError(f"frames: expected finite numbers, got {value}")
     value = round(value, digits) + 0.0
     return int(value) if value == int(value) else value

@@ -4,9 +4,13 @@ The defaults are those of the temporal grounding paper (arXiv 2507.18100; grade 
 otherwise.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+import torch
+
+from videostr.ops.policy_loss import check_options
+from videostr.ops.reference import LOSS_TYPES
 from videostr.rollout import SamplingParams
 from videostr.training.config import LoopConfig, OptimConfig, at_least
 
@@ -35,7 +39,7 @@ class SamplingConfig:
 
 @dataclass
 class LossConfig:
-    """Arguments of `ops.policy_loss`, which documents them."""
+    """Arguments of `ops.policy_loss`, which documents them. Raises ValueError or TypeError as it does."""
 
     loss_type: Literal["bnpo", "grpo", "dr_grpo", "dapo", "gspo", "luspo", "cispo", "sapo", "vespo"] = "bnpo"
     clip_low: float = 0.2
@@ -52,6 +56,14 @@ class LossConfig:
     importance: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] | None = None
     importance_min: float = 0.0
     importance_max: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Tries them on one token: a wrong one is found here, and not after the first rollout."""
+        options, token_NL = asdict(self), torch.zeros(1, 1)
+        loss_type = options.pop("loss_type")
+        kind = LOSS_TYPES.get(loss_type)
+        normalizer = 1.0 if kind is not None and kind.aggregation.endswith("norm") else None
+        check_options(loss_type, normalizer, options, token_NL, token_NL, token_NL)
 
 
 @dataclass

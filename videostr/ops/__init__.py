@@ -22,6 +22,7 @@ from .group_advantage import group_advantage  # noqa: E402
 from .linear_logprob import linear_logprob  # noqa: E402
 from .linear_policy_loss import linear_policy_loss  # noqa: E402
 from .normalise_patches import CLIP_MEAN, CLIP_STD, normalise_patches  # noqa: E402
+from .parse_graph import parse_graph  # noqa: E402, F401 (what videostr.graph reads text with; CPU only)
 from .parse_interval import parse_interval  # noqa: E402, F401 (what videostr.rewards reads text with; CPU only)
 from .policy_loss import policy_loss  # noqa: E402
 from .prefix_attention import prefix_attention  # noqa: E402

@@ -111,8 +111,29 @@ def check_offsets(
     return offsets.long()
 
 
-def readable(*tensors: Tensor) -> bool:
-    """Whether values may be looked at: real CPU tensors outside torch.compile. On a GPU it would cost a wait."""
+def has_values(tensor: Tensor) -> bool:
+    """Whether there are values to look at: a real tensor outside torch.compile."""
     if torch.compiler.is_compiling():
         return False
-    return all(x.device.type == "cpu" and type(x) is not torch._subclasses.FakeTensor for x in tensors)
+    return tensor.device.type != "meta" and type(tensor) is not torch._subclasses.FakeTensor
+
+
+def readable(*tensors: Tensor) -> bool:
+    """Whether values may be looked at without a wait: those of real tensors on the CPU."""
+    return all(has_values(x) and x.device.type == "cpu" for x in tensors)
+
+
+def check_texts(text_C: Tensor, offsets_N1: Tensor) -> None:
+    """Raises unless they are N texts, one behind the other, and where each begins."""
+    check_tensor("text", text_C, ndim=1, floating=False)
+    if text_C.dtype != torch.uint8:
+        raise TypeError(f"text must be uint8, got {text_C.dtype}")
+    check_device("text", text_C, torch.device("cpu"), "any text")
+    check_tensor("offsets", offsets_N1, ndim=1, floating=False)
+    check_device("offsets", offsets_N1, text_C.device, "text")
+    if offsets_N1.numel() == 0:
+        raise ValueError("offsets must have at least one entry (N + 1), got none")
+    if readable(offsets_N1):
+        first, last = int(offsets_N1[0]), int(offsets_N1[-1])
+        if first != 0 or last != text_C.numel() or bool((offsets_N1.diff() < 0).any()):
+            raise ValueError(f"offsets must run from 0 to {text_C.numel()} without falling, got {offsets_N1.tolist()}")

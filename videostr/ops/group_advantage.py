@@ -1,5 +1,6 @@
 """group_advantage: rewards and groups -> advantages, and what each group can teach."""
 
+import numbers
 from collections.abc import Sequence
 
 import torch
@@ -61,6 +62,12 @@ def group_advantage(
         raise ValueError(f"reward must have shape (N,) or (N, K) with K > 0, got {tuple(reward.shape)}")
     if (group_N is None) == (offsets is None):
         raise ValueError("give either group or offsets, " + ("got neither" if group_N is None else "got both"))
+    if reward.is_complex():
+        raise TypeError(f"reward must be real, got {reward.dtype}")
+    if num_groups is not None:
+        if isinstance(num_groups, bool) or not isinstance(num_groups, numbers.Integral | torch.SymInt):
+            raise TypeError(f"num_groups must be an integer, got {type(num_groups).__name__}")
+        check_number("num_groups", num_groups, at_least=0)
     rows, wide = reward.shape[:1], wide_dtype(reward.dtype)
     reward_NK = reward.detach().to(wide)
     if reward.ndim == 1:
@@ -82,7 +89,7 @@ def group_advantage(
     check_number("eps", eps, at_least=0)
     check_number("min_std", min_std, at_least=0)
     if weights is not None:
-        weights = torch.as_tensor(weights, dtype=wide, device=reward.device)
+        weights = torch.as_tensor(weights, dtype=wide, device=reward.device).detach()
         check_shape("weights", weights, (reward_NK.shape[1],), "one a reward")
     if task_reward is not None:
         check_tensor("task_reward", task_reward, ndim=1)

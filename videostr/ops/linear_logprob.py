@@ -65,8 +65,8 @@ def linear_logprob(
         weight and bias. Sums, and the gradient of the weight, are kept in float32 at least.
 
     Raises:
-        TypeError, ValueError: an argument is not as above (the range of target is checked on the CPU only, of a
-        temperature a row nowhere).
+        TypeError, ValueError: an argument is not as above (the values of target and of a temperature a row are checked
+        on the CPU only).
     """
     hidden_ND, weight_VD, target_N, head = check_head(
         hidden_ND, weight_VD, target_N, bias, temperature, softcap, logit_scale
@@ -109,6 +109,9 @@ def check_head(
         check_tensor("temperature", temperature, ndim=1, floating=True)
         check_shape("temperature", temperature, (hidden_ND.shape[0],), "one a row of hidden")
         check_device("temperature", temperature, hidden_ND.device, "hidden")
+        if readable(temperature):
+            for row in (~((temperature > 0) & temperature.isfinite())).nonzero().flatten().tolist():
+                raise ValueError(f"temperature must be finite and > 0, got {float(temperature[row])} at index {row}")
         temperature_N = temperature.detach().to(wide)
     else:
         check_number("temperature", temperature, above=0)

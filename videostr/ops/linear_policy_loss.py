@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from . import reference
-from ._library import any_device, check_device, check_shape, check_tensor, readable
+from ._library import any_device, check_device, check_shape, check_tensor, has_values, readable
 from .linear_logprob import Head, check_head, check_target, equal_parts, linear_logprob
-from .policy_loss import check_options, looks_ahead, named_stats, policy_loss
+from .policy_loss import check_options, looks_ahead, named_stats, weighted_policy_loss
 from .reference import LOSS_TYPES, STATS, PolicyOptions, wide_dtype
 
 CHUNK_BYTES = 320 << 20  # of whole rows of logits at a time
@@ -50,7 +50,8 @@ def linear_policy_loss(
       product and are in no statistic (the loss and its normalisation are the same).
     - What depends on a whole answer (gspo, luspo, vespo; importance of sequences) needs its log-probs before any of its
       gradients: there the two operators run one after the other, with a fourth product. So they do in float16, where
-      gradients made before the loss is scaled would round to 0.
+      gradients made before the loss is scaled would round to 0. Under torch.compile they then take all rows (the loss
+      and the statistics are the same).
 
     Args:
         hidden_RD, weight_VD, target_R, bias, temperature, softcap, logit_scale: as in `linear_logprob`; the rows are
@@ -91,25 +92,31 @@ def linear_policy_loss(
     place_R = torch.argsort(~mask_NL.flatten(), stable=True)[: hidden_RD.shape[0]]
     wide = wide_dtype(hidden_RD.dtype)
 
+    weight_N = reference.token_weights(mask_NL, loss_type, normalizer)
+
     if looks_ahead(loss_type, chosen) or hidden_RD.dtype == torch.float16:
-        head_R = (head.bias, head.temperature, softcap, logit_scale)
-        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head_R)
+        if _zero_advantage_is_idle(chosen):
+            mask_NL = mask_NL & (advantage_N != 0)[:, None]
+            if has_values(mask_NL):  # else no shape may depend on them: all rows stay
+                kept = mask_NL.flatten()[place_R].nonzero().flatten()
+                hidden_RD, target_R, place_R, head = hidden_RD[kept], target_R[kept], place_R[kept], head.rows(kept)
+        logprob_R, entropy_R = linear_logprob(hidden_RD, weight_VD, target_R, *head)
 
         def padded(value_R: Tensor) -> Tensor:
             return value_R.new_zeros(mask_NL.numel()).index_copy(0, place_R, value_R).view(mask_NL.shape)
 
         logprob_NL = padded(logprob_R)
-        return policy_loss(
+        return weighted_policy_loss(
             logprob_NL,
-            logprob_NL.detach() if old_logprob is None else old_logprob,
+            logprob_NL if old_logprob is None else old_logprob,
             advantage_N,
             mask_NL,
+            weight_N,
             ref_logprob,
             padded(entropy_R),
             sampler_logprob,
-            loss_type=loss_type,
-            normalizer=normalizer,
-            **options,
+            LOSS_TYPES[loss_type].objective,
+            chosen,
         )
 
     def at_tokens(value_NL: Tensor | None) -> Tensor | None:
@@ -126,7 +133,7 @@ def linear_policy_loss(
         *head,
         at_tokens(old_logprob),
         of_answers(advantage_N),
-        of_answers(reference.token_weights(mask_NL, loss_type, normalizer)),
+        of_answers(weight_N),
         at_tokens(ref_logprob),
         at_tokens(sampler_logprob),
         need,
@@ -134,6 +141,11 @@ def linear_policy_loss(
         *chosen,
     )
     return loss, named_stats(stats, chosen, ref_logprob, stats, sampler_logprob)
+
+
+def _zero_advantage_is_idle(options: PolicyOptions) -> bool:
+    """Whether a token of advantage 0 adds nothing to the loss, and so nothing to any gradient."""
+    return options.kl_coef == 0 and options.entropy_coef == 0
 
 
 @torch.library.register_fake("videostr::linear_policy_loss")
@@ -170,7 +182,7 @@ def _any_device(
     check_target(target, weight.shape[0])
     every_hidden, kept, head = hidden, None, Head(bias, temperature, softcap, logit_scale)
     chosen = PolicyOptions(*options)
-    if chosen.kl_coef == 0 and chosen.entropy_coef == 0:
+    if _zero_advantage_is_idle(chosen):
         kept = advantage.nonzero().flatten()
 
         def keep(value):
@@ -182,7 +194,7 @@ def _any_device(
     wide = wide_dtype(hidden.dtype)
     gradients = Gradients(hidden, weight, *need)
     losses, stats = [hidden.new_zeros((), dtype=wide)], [hidden.new_zeros(len(STATS), dtype=wide)]
-    for rows, logits in chunks_of_logits(hidden, weight):
+    for rows, logits in chunks_of_logits(hidden, weight, rows_a_chunk(hidden, weight, need_weight=need[1])):
 
         def column(value, rows=rows):
             """One token is an answer of length 1."""
@@ -211,13 +223,25 @@ def _any_device(
             gradients.add(rows, logits)
     grad_hidden, grad_weight, grad_bias = gradients.done()
     if kept is not None and need[0]:
-        grad_hidden = torch.zeros_like(every_hidden).index_copy_(0, kept, grad_hidden)
+        grad_hidden = every_hidden.new_zeros(every_hidden.shape).index_copy_(0, kept, grad_hidden)
     return torch.stack(losses).sum(), _together(torch.stack(stats)), grad_hidden, grad_weight, grad_bias
 
 
-def chunks_of_logits(hidden: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def rows_a_chunk(hidden: Tensor, weight: Tensor, need_weight: bool) -> int:
+    """How many rows `CHUNK_BYTES` of logits hold; all, where 16-bit chunks would cost more than they save.
+
+    Then the weight's gradient has to be summed in the wide dtype, which is that sum beyond the result.
+    """
+    count, row_bytes = hidden.shape[0], hidden.element_size() * weight.shape[0]
+    wide = wide_dtype(hidden.dtype)
+    if need_weight and wide != hidden.dtype and count * row_bytes <= weight.numel() * wide.itemsize:
+        return max(1, count)
+    return max(16, CHUNK_BYTES // row_bytes)
+
+
+def chunks_of_logits(hidden: Tensor, weight: Tensor, most_rows: int) -> Iterator[tuple[slice, Tensor]]:
     """(rows, their raw logits) for all rows, in one buffer, which the caller may overwrite."""
-    chunks = equal_parts(hidden.shape[0], max(16, CHUNK_BYTES // (hidden.element_size() * weight.shape[0])))
+    chunks = equal_parts(hidden.shape[0], most_rows)
     buffer = hidden.new_empty(chunks[0].stop if chunks else 0, weight.shape[0])
     for rows in chunks:
         logits = buffer[: rows.stop - rows.start]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._library import check_device, check_tensor, readable
+from ._library import check_texts
 
 CODES = (
     "ok",
@@ -36,18 +36,7 @@ def parse_interval(text_C: Tensor, offsets_N1: Tensor, think: bool = True) -> tu
     Raises:
         TypeError, ValueError: an argument is not as above.
     """
-    check_tensor("text", text_C, ndim=1, floating=False)
-    if text_C.dtype != torch.uint8:
-        raise TypeError(f"text must be uint8, got {text_C.dtype}")
-    check_device("text", text_C, torch.device("cpu"), "any text")
-    check_tensor("offsets", offsets_N1, ndim=1, floating=False)
-    check_device("offsets", offsets_N1, text_C.device, "text")
-    if offsets_N1.numel() == 0:
-        raise ValueError("offsets must have at least one entry (N + 1), got none")
-    if readable(offsets_N1):
-        first, last = int(offsets_N1[0]), int(offsets_N1[-1])
-        if first != 0 or last != text_C.numel() or bool((offsets_N1.diff() < 0).any()):
-            raise ValueError(f"offsets must run from 0 to {text_C.numel()} without falling, got {offsets_N1.tolist()}")
+    check_texts(text_C, offsets_N1)
     return torch.ops.videostr.parse_interval(text_C, offsets_N1.long(), think)
 
 

@@ -102,20 +102,48 @@ def policy_loss(
     check_device("advantage", advantage_N, device, "logprob")
     chosen = check_options(loss_type, normalizer, options, ref_logprob, entropy, sampler_logprob)
 
+    weight_N = reference.token_weights(mask_NL, loss_type, normalizer)
+    return weighted_policy_loss(
+        logprob_NL,
+        old_logprob_NL,
+        advantage_N,
+        mask_NL,
+        weight_N,
+        ref_logprob,
+        entropy,
+        sampler_logprob,
+        LOSS_TYPES[loss_type].objective,
+        chosen,
+    )
+
+
+def weighted_policy_loss(
+    logprob_NL: Tensor,
+    old_logprob_NL: Tensor,
+    advantage_N: Tensor,
+    mask_NL: Tensor,
+    weight_N: Tensor,
+    ref_logprob: Tensor | None,
+    entropy: Tensor | None,
+    sampler_logprob: Tensor | None,
+    objective: str,
+    options: PolicyOptions,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`policy_loss` of checked arguments, with the weight of each of an answer's tokens given."""
     dtype = wide_dtype(logprob_NL.dtype)
     loss, stats, _, _ = torch.ops.videostr.policy_loss(
         logprob_NL.to(dtype),
         old_logprob_NL.detach().to(dtype),
         advantage_N.detach().to(dtype),
         mask_NL.bool(),
-        reference.token_weights(mask_NL, loss_type, normalizer).to(dtype),
+        weight_N.to(dtype),
         None if ref_logprob is None else ref_logprob.detach().to(dtype),
         None if entropy is None else entropy.to(dtype),
         None if sampler_logprob is None else sampler_logprob.detach().to(dtype),
-        LOSS_TYPES[loss_type].objective,
-        *chosen,
+        objective,
+        *options,
     )
-    return loss, named_stats(stats, chosen, ref_logprob, entropy, sampler_logprob)
+    return loss, named_stats(stats, options, ref_logprob, entropy, sampler_logprob)
 
 
 def check_options(
@@ -136,6 +164,10 @@ def check_options(
         check_number(name, getattr(options, name), at_least=0)
     check_number("entropy_coef", options.entropy_coef)
     check_number("importance_max", options.importance_max, above=0)
+    if options.importance_min > options.importance_max:
+        raise ValueError(
+            f"importance_min must be at most importance_max ({options.importance_max}), got {options.importance_min}"
+        )
     if options.kl_clamp is not None:
         check_number("kl_clamp", options.kl_clamp, above=0)
     if options.ratio_cap is not None:  # below the clip it would be the clip

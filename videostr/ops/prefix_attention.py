@@ -47,7 +47,7 @@ def prefix_attention(
         check_device(name, value, query_THD.device, "query")
         if value.dtype != query_THD.dtype:
             raise TypeError(f"{name} must be {query_THD.dtype} like query, got {value.dtype}")
-    if key_TKD.shape[1] == 0 or heads % key_TKD.shape[1]:
+    if heads == 0 or key_TKD.shape[1] == 0 or heads % key_TKD.shape[1]:
         raise ValueError(f"query must have a multiple of key's heads ({key_TKD.shape[1]}), got {heads}")
     if not isinstance(layout, PrefixLayout):
         raise TypeError(f"layout must be a PrefixLayout, got {type(layout).__name__}")

@@ -1,6 +1,7 @@
 """Where the tokens of packed groups are: `[prompt 1, its answers, prompt 2, its answers, …]`, one row."""
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,8 +110,11 @@ class PrefixLayout:
         prompt_lengths: tokens of each prompt, >= 1. answer_lengths: for each prompt the tokens of its answers, >= 0,
         any number of answers. Tensors are on the CPU; `.to(device)` moves them.
 
-        Raises ValueError where the two do not have one entry a group, there is no group, or a length is out of range.
+        Raises ValueError where the two do not have one entry a group, there is no group, or a length is out of range;
+        TypeError where one is not an integer.
         """
+        prompt_lengths = _integers("prompt_lengths", prompt_lengths)
+        answer_lengths = [_integers("answer_lengths", lengths) for lengths in answer_lengths]
         if not prompt_lengths or len(prompt_lengths) != len(answer_lengths):
             raise ValueError(
                 f"answer_lengths must have one entry for each of the {len(prompt_lengths)} prompts (at least one), "
@@ -122,7 +126,7 @@ class PrefixLayout:
             if prompt < 1 or min(lengths, default=0) < 0:
                 raise ValueError(
                     f"group {group} must have a prompt of at least 1 token and answers of at least 0, got {prompt} and "
-                    f"{list(lengths)}"
+                    f"{lengths}"
                 )
             prompts.append((size, size + prompt))
             size += prompt
@@ -160,6 +164,14 @@ class PrefixLayout:
         tails = None if self.answers is None else self.parts[1].queries
         moved = (None if x is None else x.to(device) for x in (self.prompts, tails, self.answers))
         return self._of(*moved, self.group_T.to(device), self.answer_T.to(device))
+
+
+def _integers(name: str, lengths: Sequence[int]) -> list[int]:
+    """Python's own, from a tensor or an array too."""
+    try:
+        return [operator.index(length) for length in lengths]
+    except TypeError:
+        raise TypeError(f"{name} must hold integers, got {lengths!r}") from None
 
 
 def _sequences(spans: list[tuple[int, int]]) -> Sequences:

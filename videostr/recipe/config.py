@@ -96,7 +96,12 @@ class RecipeConfig:
                 raise ValueError(
                     f"skip: {name!r} is no stage that can be left out; these are: {', '.join(self.skippable)}"
                 )
-        self.scorer()
+        terms, contrast = self.scorer().terms, self.grpo.contrast
+        if contrast.weight and contrast.term not in terms:
+            raise ValueError(
+                f"grpo.contrast.term: {contrast.term!r} is none of the terms of reward {self.reward!r}: "
+                f"{', '.join(terms)}"
+            )
 
     def scorer(self) -> RewardSpec:
         """The reward of training and evaluation. Raises ValueError for one that the recipe cannot use."""

@@ -15,7 +15,9 @@ from PIL import Image
 from videostr.cli import main
 from videostr.data import Sample, read_samples, write_samples
 from videostr.data.annotate import AnnotateError, Journal, JournalError, Prices, Settings, annotate, side_files
+from videostr.data.annotate.ask import request_body
 from videostr.data.annotate.client import read_response, retry_after
+from videostr.data.prompts import PROMPTS, SYSTEM
 from videostr.data.world import WorldConfig, write_world
 from videostr.video import FramePolicy
 from videostr.video.jpeg import jpeg_frames
@@ -66,6 +68,20 @@ def test_asks_once_and_writes_what_came(tmp_path):
             run(tmp_path, endpoint, prompt="tvg_no_think", options={"max_tokens": 7, "seed": None})
     everything = "".join(path.read_text() for path in tmp_path.iterdir())
     assert "secret" not in everything
+
+
+@pytest.mark.parametrize("prompt", [name for name in PROMPTS if not name.startswith("video_")])
+def test_every_prompt_can_be_asked(prompt):
+    seen = [(0.0, b"first"), (2.5, b"second")]
+    system, user = request_body(SAMPLES[0], seen, model="m", prompt=prompt, options={})["messages"]
+    assert (system["role"], user["role"]) == ("system", "user")
+    assert (
+        "Before each frame stands its time" in system["content"]
+        and SYSTEM.get(prompt, "").strip() in (system["content"])
+    )
+    assert [part["type"] for part in user["content"]].count("image_url") == 2
+    text = "".join(part.get("text", "") for part in user["content"])
+    assert "sentence 0" in text and text.index("0") < text.index("2.5")
 
 
 def test_faults_are_waited_for_and_counted(tmp_path):
@@ -276,6 +292,7 @@ def test_wrong_arguments(tmp_path, capsys):
         (["--endpoint", url, "--price-prompt", "1"], "give both or none"),
         (["--endpoint", url, "--body", "[1]"], "--body: expected an object"),
         (["--endpoint", url, "--frames", "0"], "num_frames: expected a positive int"),
+        (["--endpoint", url, "--out", str(tmp_path / "in.jsonl")], "in.jsonl is also a source"),
     ):
         assert main([*command, *wrong]) == 2
         assert says in capsys.readouterr().err

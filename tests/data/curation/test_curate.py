@@ -81,6 +81,7 @@ def test_the_command_counts_at_each_step(tmp_path, capsys):
         "duplicates": {"duplicate_sentence": 2},
     }
     assert (report["read"], report["kept"]) == (15, 2)
+    assert report["steps"][1]["settings"] == {"min_iou": 0.5, "parser": "tvg"}
     for before, after in zip(report["steps"], report["steps"][1:], strict=False):
         assert after["in"] == before["out"] == before["in"] - sum(before["refused"].values())
     rejected = [json.loads(line) for line in side_files(out)["rejected"].read_text().splitlines()]

@@ -160,6 +160,10 @@ def test_wrong_options_and_unreadable_sources(tmp_path, source):
     for options in ({"overrun": "x"}, {"segments": "x"}):
         with pytest.raises(ValueError, match="expected one of"):
             convert("qvhighlights", [path], tmp_path / "o.jsonl", **options)
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for out in (path, tmp_path / "link.jsonl"):
+        with pytest.raises(ValueError, match="is also a source"):
+            convert("qvhighlights", [path], out)
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
     pytest.importorskip("datasets")
     with pytest.raises(SourceError, match="bad.parquet: cannot be read"):

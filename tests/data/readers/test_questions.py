@@ -68,6 +68,10 @@ def test_sti_bench(tmp_path, file):
     assert first.meta["options"] == ["left", "right"] == second.meta["options"] and first.meta["answer"] == "B"
     assert first.meta["scene"] == "indoor" and first.meta["task"] == "Spatial Relation"
     assert report["rejected"] == {"malformed": 3, "missing_video": 1, "no_label": 1}
+    records = [record | {"Scene": "desktop" if record["ID"] == 7 else None} for record in records]
+    (first, second), _ = convert_all(tmp_path, "sti_bench", records, file, [], as_published=True)
+    assert first.query == "Where is the  chair?"  # an evaluation shows a question as it stands
+    assert (first.meta["scene"], second.meta["scene"]) == ("desktop", "indoor")
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,13 @@ def request_body(
     """The body of a chat completion.
 
     frames: (seconds, JPEG). prompt: a name of `videostr.data.prompts.PROMPTS`. options: further fields of the body,
-    such as max_tokens and temperature; None leaves one out.
+    such as max_tokens and temperature; None leaves one out. Raises ValueError for meta that the prompt needs and lacks.
     """
-    (message,) = render_prompt(prompt, sample.query, [seconds for seconds, _ in frames])
+    *system, user = render_prompt(prompt, sample.query, [seconds for seconds, _ in frames], sample.meta)
     images = iter(frames)
-    content = [_image(next(images)[1]) if part["type"] == "video" else part for part in message["content"]]
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+    content = [_image(next(images)[1]) if part["type"] == "video" else part for part in user["content"]]
+    told = "\n".join([*(message["content"].strip() for message in system), SYSTEM])
+    messages = [{"role": "system", "content": told}, {"role": "user", "content": content}]
     fields = {name: value for name, value in options.items() if value is not None}
     return {"model": model, "messages": messages, **fields}
 

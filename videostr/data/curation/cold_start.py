@@ -29,18 +29,19 @@ class Answer(Step):
     """Refuses a sample whose `response` is missing ("no_response"), not well formed (the parser's code), or whose
     interval has an IoU below `min_iou` with every true one ("low_iou").
 
-    parse: text -> interval, format, reason. Raises ValueError for `min_iou` outside [0, 1].
+    parse: text -> interval, format, reason. parser: its name, for the report; a killed run is not continued with
+    another. Raises ValueError for `min_iou` outside [0, 1].
     """
 
     name = "answer"
 
-    def __init__(self, parse: Callable[[str], Parsed], min_iou: float = 0.5):
+    def __init__(self, parse: Callable[[str], Parsed], min_iou: float = 0.5, parser: str | None = None):
         if not 0 <= min_iou <= 1:
             raise ValueError(f"min_iou: expected a number in [0, 1], got {min_iou!r}")
-        self.parse, self.min_iou = parse, min_iou
+        self.parse, self.min_iou, self.parser = parse, min_iou, parser
 
     def settings(self) -> dict[str, Any]:
-        return {"min_iou": self.min_iou}
+        return {"min_iou": self.min_iou, "parser": self.parser}
 
     def refuse(self, sample: Sample) -> tuple[str, str] | None:
         reason, iou = self.judge(sample)

@@ -56,8 +56,7 @@ def curate(
     out = Path(os.path.abspath(out))
     if not files or len(set(files)) < len(files):
         raise ValueError(f"sources: expected one or more different files, got {[os.fspath(s) for s in sources]}")
-    if str(out) in files:
-        raise ValueError(f"out: {out} is also a source")
+    atomic.check_not_a_source(out, files)
     for file in files:
         if not os.path.isfile(file):
             raise SampleError(file, None, "cannot be read: no such file")

@@ -37,8 +37,8 @@ def export(
         the trainer would take for one) and "no_response" (ms-swift-sft needs one).
 
     Raises:
-        ValueError: unknown format, prompt or suffix. SampleError: the sample file. ExportError: no sample is left, or
-        parquet without the package pyarrow. OSError: cannot write.
+        ValueError: unknown format, prompt or suffix, or `out` is `samples`. SampleError: the sample file. ExportError:
+        no sample is left, or parquet without the package pyarrow. OSError: cannot write.
     """
     if format not in FORMATS:
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
@@ -48,6 +48,7 @@ def export(
     suffixes = FORMATS[format].suffixes
     if out.suffix not in suffixes:
         raise ValueError(f"out: expected a name that ends with {' or '.join(suffixes)} for {format}, got {out.name!r}")
+    atomic.check_not_a_source(out, [samples])
     skipped: Counter[str] = Counter()
     many = read_samples(samples)
     rows = _rows(format, many, prompt, skipped)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videostr.data.readers.json_stream import Item
+from videostr.data.samples import finite_number
 
 Segments = Literal["auto", "whole", "cut"]
 SEGMENTS = ("auto", "whole", "cut")
@@ -141,6 +142,8 @@ def paired(record: dict, times: str, sentences: str) -> Iterator[tuple[int, Any,
     pairs, texts = need(record, times, list), need(record, sentences, list)
     if len(pairs) != len(texts):
         raise BadEntry(f"{len(pairs)} {times} for {len(texts)} {sentences}")
+    if not pairs:
+        raise BadEntry(f"{times}: empty", "no_label")
     yield from ((index, *pair) for index, pair in enumerate(zip(pairs, texts, strict=True)))
 
 
@@ -153,13 +156,19 @@ def segment(video: str, start: Any, end: Any, duration: Any, spans: list, segmen
     """
     if start is None and end is None:
         return spans, duration, {}
-    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in (start, end)):
+    if None in (finite_number(start), finite_number(end)):
         raise BadEntry(f"expected two numbers where the segment begins and ends, got {start!r:.40} and {end!r:.40}")
     meta = {"segment": [start, end]}
     if segments == "cut" or (segments == "auto" and _RANGE.search(video)):
         return spans, duration, meta
-    moved = [[time + start if isinstance(time, int | float) else time for time in span] for span in spans]
-    return moved, None, meta
+    return [_moved(span, start) for span in spans], None, meta
+
+
+def _moved(span: Any, seconds: float) -> Any:
+    """The interval so much later; what is no pair of numbers stays, for the check to refuse."""
+    if not isinstance(span, list) or None in (times := [finite_number(time) for time in span]):
+        return span
+    return [time + seconds for time in times]
 
 
 _RANGE = re.compile(r"_[0-9]{2}:[0-9]{2}:[0-9]{2}[:.][0-9]{3}_[0-9]{2}:[0-9]{2}:[0-9]{2}[:.][0-9]{3}")

@@ -69,9 +69,9 @@ def convert(
         count), videos ({"used", "missing", "ambiguous"}), examples (the first rejected entries), files.
 
     Raises:
-        ValueError: unknown name, option or field. SourceError (a ValueError): a source that cannot be read, or no
-        folder of videos for a source on the hub. FileNotFoundError: a folder of videos that is not there. OSError:
-        cannot write.
+        ValueError: unknown name, option or field, or `out` among the sources. SourceError (a ValueError): a source that
+        cannot be read, or no folder of videos for a source on the hub. FileNotFoundError: a folder of videos that is
+        not there. OSError: cannot write.
     """
     reader = get_reader(name)
     for what, value, choices in (("overrun", overrun, get_args(Overrun)), ("segments", segments, get_args(Segments))):
@@ -82,6 +82,7 @@ def convert(
     files = expand(reader, sources)
     if not files:
         raise SourceError("sources: none given")
+    atomic.check_not_a_source(out, files)
     index = VideoIndex(videos or _folders(files))
     durations = durations or {}
     checker = Checker(name, index, durations, overrun, keep_missing, probe, as_published)

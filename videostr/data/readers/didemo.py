@@ -16,12 +16,14 @@ from videostr.data.readers.json_stream import Item
 from videostr.data.readers.sources import records
 
 PART = 5  # seconds
+MOST = 10**6  # parts of a video
 
 
 def agreed(times: list) -> tuple[list[float], list[list[float]]]:
     """Pairs of parts -> (the mean interval, each annotator's), in seconds. Raises BadEntry."""
     for pair in times:
-        if not (isinstance(pair, list) and len(pair) == 2 and all(type(part) is int for part in pair)):
+        known = isinstance(pair, list) and all(type(part) is int and abs(part) <= MOST for part in pair)
+        if not known or len(pair) != 2:
             raise BadEntry(f"times: expected pairs of part numbers, got {pair!r:.60}")
     if not times:
         raise BadEntry("times: empty", "no_label")

@@ -21,23 +21,36 @@ def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
             continue
         for video, record in item.value.items():
             try:
-                yield from _annotations(source, item, video, record)
+                moment, steps = _moment(source, item, video, record)
             except BadEntry as error:
                 yield Skip(item.line, error.reason, f"{video}: {error.detail}", item.number)
+                continue
+            yield moment
+            for step in steps:
+                try:
+                    yield _step(moment, step)
+                except BadEntry as error:
+                    yield Skip(item.line, error.reason, f"{video}: step: {error.detail}", item.number)
 
 
-def _annotations(source: str, item: Item, video: str, record: Any) -> Iterator[Annotation]:
+def _moment(source: str, item: Item, video: str, record: Any) -> tuple[Annotation, list]:
+    """The query's annotation, and the steps as they stand there."""
     if not need(record, "relevant", bool):
         raise BadEntry("not relevant to the query", "not_relevant")
     if not need(record, "clip", bool):
         raise BadEntry("relevant from end to end", "whole_video")
-    key, duration = f"{stem(source)}:{item.key}:{video}", record.get("v_duration")
-    yield Annotation(key, (video,), item.key, [need(record, "bounds", list)], duration, item.line, {"task": "moment"})
-    for step in record.get("steps") or []:
-        bounds, heading = need(step, "absolute_bounds", list), need(step, "heading")
-        number = need(step, "index", int)
-        meta = {"task": "step", "goal": item.key}
-        yield Annotation(f"{key}:{number}", (video,), heading, [bounds], duration, item.line, meta)
+    bounds, steps = need(record, "bounds", list), record.get("steps") or []
+    if not isinstance(steps, list):
+        raise BadEntry(f"steps: expected a list, got {steps!r:.60}")
+    key = f"{stem(source)}:{item.key}:{video}"
+    meta = {"task": "moment"}
+    return Annotation(key, (video,), item.key, [bounds], record.get("v_duration"), item.line, meta), steps
+
+
+def _step(moment: Annotation, step: Any) -> Annotation:
+    bounds, heading = need(step, "absolute_bounds", list), need(step, "heading")
+    key, meta = f"{moment.key}:{need(step, 'index', int)}", {"task": "step", "goal": moment.query}
+    return Annotation(key, moment.videos, heading, [bounds], moment.duration, moment.line, meta)
 
 
 READER = Reader("hirest", "HiREST", ("all_data_train.json", "all_data_val.json"), "j-min/HiREST, README.md", read)

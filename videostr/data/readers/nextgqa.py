@@ -11,14 +11,14 @@ from collections.abc import Iterator
 
 from videostr.data.readers.base import Annotation, BadEntry, Reader, ReadOptions, Skip, each, need, need_label, stem
 from videostr.data.readers.json_stream import Item
-from videostr.data.readers.sources import beside, load_json, records
+from videostr.data.readers.sources import beside, load_object, records
 
 CHOICES = ("a0", "a1", "a2", "a3", "a4")
 
 
 def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
-    grounded = load_json(beside(source, f"gsub_{stem(source)}.json"))
-    paths = load_json(beside(source, "map_vid_vidorID.json"))
+    grounded = load_object(beside(source, f"gsub_{stem(source)}.json"))
+    paths = load_object(beside(source, "map_vid_vidorID.json"))
 
     def make(item: Item) -> Iterator[Annotation]:
         row = item.value

@@ -94,6 +94,14 @@ def load_json(path: Path) -> Any:
         raise SourceError(f"{path}: cannot be read: {error}") from error
 
 
+def load_object(path: Path) -> dict[str, Any]:
+    """A side file that is one JSON object, whole. Raises SourceError."""
+    loaded = load_json(path)
+    if not isinstance(loaded, dict):
+        raise SourceError(f"{path}: expected one JSON object, got {type(loaded).__name__}")
+    return loaded
+
+
 def load_durations(path: Path) -> dict[str, float]:
     """Seconds by video id: a JSON object (VideoMind's durations.json), or a CSV file with the columns id and length
     (Charades_v1_*.csv). Raises SourceError."""

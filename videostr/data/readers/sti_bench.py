@@ -1,5 +1,5 @@
 """STI-Bench: rows of qa.parquet with Video (a file's name), ID, Source, Task, Question, Candidates (letter -> text, an
-object or its JSON text), Answer (a letter), time_start and time_end in seconds.
+object or its JSON text), Answer (a letter), time_start and time_end in seconds, and perhaps Scene.
 
 Seen: MINT-SJTU/STI-Bench (opensource_test.py). A sample's spans are the stretch that the question is about, which is
 given to the model, not asked of it. Parquet makes of the objects a struct with every letter that any row has; null ones
@@ -31,7 +31,7 @@ def candidates(value: Any) -> dict[str, str]:
 
 
 def scene(video: str) -> str:
-    """Where a video was taken, from its file's name, as the benchmark's code does it."""
+    """Where a video was taken, from its file's name, as the benchmark's code does it where no column says so."""
     name = video.rsplit("/", 1)[-1]
     if "camera" in name:
         return "outdoor"
@@ -53,7 +53,9 @@ def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
             raise BadEntry(f"Answer: expected one of {', '.join(texts)}, got {answer!r:.40}")
         start, end = need(row, "time_start", (int, float)), need(row, "time_end", (int, float))
         meta = {"answer": answer, "answer_kind": "choice", "options": list(texts.values()), "task": need(row, "Task")}
-        meta |= {"scene": scene(video), "times": [start, end]} | pick(row, "Source")
+        told = row.get("scene") or row.get("Scene")
+        place = told if isinstance(told, str) else scene(video)
+        meta |= {"scene": place, "times": [start, end]} | pick(row, "Source")
         spans = [[start, end]] if end > start else []
         yield Annotation(f"{video}:{key}", (video,), need(row, "Question"), spans, None, item.line, meta)
 

@@ -27,6 +27,7 @@ from videostr.data.readers.base import (
 )
 from videostr.data.readers.json_stream import Item
 from videostr.data.readers.sources import entries, records
+from videostr.data.samples import finite_number
 
 
 def _names(video: str) -> tuple[str, ...]:
@@ -35,10 +36,10 @@ def _names(video: str) -> tuple[str, ...]:
 
 
 def _seconds(span: Any, fps: float) -> Any:
-    """Frame numbers -> seconds; what is no number stays, for the check to refuse."""
-    if not isinstance(span, list):
+    """Frame numbers -> seconds; what is no list of numbers stays, for the check to refuse."""
+    if not isinstance(span, list) or None in (frames := [finite_number(frame) for frame in span]):
         return span
-    return [frame / fps if isinstance(frame, int | float) else frame for frame in span]
+    return [frame / fps for frame in frames]
 
 
 def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
@@ -50,9 +51,10 @@ def read(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
         yield Annotation(key, _names(video), query, windows, record.get("duration"), item.line)
 
     def from_video(item: Item) -> Iterator[Annotation]:
-        fps, frames = need(item.value, "fps", (int, float)), need(item.value, "num_frames", (int, float))
-        if fps <= 0:
-            raise BadEntry(f"fps: expected a number above 0, got {fps!r}")
+        fps, frames = (finite_number(need(item.value, name)) for name in ("fps", "num_frames"))
+        if fps is None or frames is None or fps <= 0:
+            told = f"{item.value['fps']!r:.40} and {item.value['num_frames']!r:.40}"
+            raise BadEntry(f"fps, num_frames: expected a number above 0 and a number, got {told}")
         for index, span, sentence in paired(item.value, "timestamps", "sentences"):
             key = f"{stem(source)}:{item.key}:{index}"
             yield Annotation(key, _names(item.key), sentence, [_seconds(span, fps)], frames / fps, item.line)

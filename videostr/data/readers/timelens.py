@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from videostr.data.readers.base import (
     Annotation,
+    BadEntry,
     Reader,
     ReadOptions,
     Skip,
@@ -40,8 +41,10 @@ def read_bench(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]
 def read_100k(source: str, options: ReadOptions) -> Iterator[Annotation | Skip]:
     def make(item: Item) -> Iterator[Annotation]:
         record = item.value
-        video = need(record, "video_path", str)
-        for index, event in enumerate(need(record, "events", list)):
+        video, events = need(record, "video_path", str), need(record, "events", list)
+        if not events:
+            raise BadEntry("events: empty", "no_label")
+        for index, event in enumerate(events):
             query, spans = need(event, "query"), as_spans(need(event, "span", list))
             key = f"{stem(source)}:{item.number}:{index}"
             yield Annotation(key, (video,), query, spans, record.get("duration"), item.line, pick(record, "source"))

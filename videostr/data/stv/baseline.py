@@ -118,7 +118,7 @@ def overall(table: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def to_text(table: list[dict[str, Any]]) -> str:
     """The table for people, and a last line that says whether anything is above chance."""
-    lines = [f"  {'blind prior':<9}{'source':<9}{'task':<21}{'family':<28}{'n':>8}{'score':>8}{'chance':>8}"]
+    lines = [f"  {'blind by':<9}{'source':<9}{'task':<21}{'family':<28}{'n':>8}{'score':>8}{'chance':>8}"]
     for row in table:
         chance = "" if row["chance"] is None else f"{row['chance']:8.3f}"
         mark = {"above": "  above chance", "few": "  too few to say"}.get(row["verdict"], "")

@@ -25,7 +25,7 @@ from videostr.data.stv.graphs import STYLES, Grapher, Style
 from videostr.data.stv.kitti import read_kitti
 from videostr.data.stv.question import FILTERS, Asking, Rules
 from videostr.data.stv.record import Letters, candidate, digest_of, to_sample
-from videostr.data.stv.scannet import read_scannet
+from videostr.data.stv.scannet import read_scannet, room_of
 from videostr.data.stv.scene import BadInput, Clip, Reader, Sources
 from videostr.data.stv.select import select
 from videostr.data.stv.store import Journal, Table, read_lines
@@ -34,14 +34,15 @@ from videostr.data.stv.tasks import ASKERS
 
 READERS: dict[str, Reader] = {"kitti": read_kitti, "scannet": read_scannet, "tao": read_tao}
 SPLITS = ("train", "val")
-_VERSION = 1  # of the questions: raised whenever the same input gives others
+_VERSION = 2  # of the questions: raised whenever the same input gives others
 _COMMIT = 16  # scenes between two points that a killed run can go on from
 
 
 @dataclass(frozen=True)
 class Options:
-    """count: samples of both splits together. seed. validation: share of the rooms, drives and videos. exclude: scenes
-    that are left out. style: of the graphs. keep_missing: ask about videos that are not there. rules: the filters'.
+    """count: samples of both splits together. seed. validation: share of the rooms, drives and videos. exclude: names
+    of scenes that are left out; a scan takes its room with it, however often that was scanned. style: of the graphs.
+    keep_missing: ask about videos that are not there. rules: the filters'.
 
     Raises ValueError naming the field.
     """
@@ -94,7 +95,7 @@ def build(
             places[source] = Path(os.path.abspath(folders[source]))
             if not places[source].is_dir():
                 raise BadInput(f"{source}: {places[source]} is not a folder")
-    fingerprint = _fingerprint(places, options)
+    fingerprint = _fingerprint(places, options, out)
     report = _finished(out, fingerprint)
     if report is not None:
         return report
@@ -124,13 +125,13 @@ def _finished(out: Path, fingerprint: str) -> dict[str, Any] | None:
     return report if there and all(Path(path).is_file() for path in report["files"].values()) else None
 
 
-def _fingerprint(places: dict[str, Path], options: Options) -> str:
+def _fingerprint(places: dict[str, Path], options: Options, out: Path) -> str:
     listed = asdict(options) | {"exclude": sorted(options.exclude), "version": _VERSION}
     hashed = hashlib.sha256(json.dumps(listed, sort_keys=True).encode())
     for source, folder in places.items():
         hashed.update(f"{source} {folder}\n".encode())
         for root, names, files in os.walk(folder):
-            names.sort()
+            names[:] = sorted(name for name in names if Path(root, name) != out)  # OUT may lie in a source's folder
             for name in sorted(files):
                 stat = os.stat(os.path.join(root, name))
                 hashed.update(f"{os.path.relpath(root, folder)}/{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
@@ -148,6 +149,7 @@ def _ask_all(journal: Journal, places: dict[str, Path], options: Options, source
     dropped, scenes = Counter(facts.get("dropped")), Counter(facts.get("scenes"))
     sources.notes.update(facts.get("notes", {}))
     done, asked = journal.state["done"], facts.get("asked", 0)
+    rooms = frozenset(map(room_of, options.exclude))
 
     def commit(complete: bool = False) -> None:
         known = {"dropped": dict(dropped), "scenes": dict(scenes), "notes": dict(sources.notes), "asked": asked}
@@ -156,7 +158,11 @@ def _ask_all(journal: Journal, places: dict[str, Path], options: Options, source
     for number, (source, scene, group, read) in enumerate(_scenes(places, sources), start=1):
         if number <= done:
             continue
-        verdict, written = _ask(journal, options, source, scene, group, read, dropped)
+        excluded = options.exclude | rooms if source == "scannet" else options.exclude
+        if excluded & {scene, group, scene.rpartition("/")[2]}:
+            verdict, written = "excluded", 0
+        else:
+            verdict, written = _ask(journal, options, source, scene, group, read, dropped)
         scenes[f"{source}: {verdict}"] += 1
         asked += written
         journal.state["done"] = number
@@ -169,8 +175,6 @@ def _ask_all(journal: Journal, places: dict[str, Path], options: Options, source
 
 def _ask(journal, options: Options, source: str, scene: str, group: str, read, dropped: Counter) -> tuple[str, int]:
     """(what became of a scene, how many candidates it gave)."""
-    if options.exclude & {scene, group, scene.rpartition("/")[2]}:
-        return "excluded", 0
     clip = read()
     if clip is None:
         return "nothing annotated", 0

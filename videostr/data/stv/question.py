@@ -56,7 +56,6 @@ class Rules:
     visible: float = 0.5
     pixels: float = 25.0
     order_gap: float = 0.4
-    far: float = 60.0
     limit: dict[str, int] = field(default_factory=lambda: {"kitti": 400, "scannet": 60, "tao": 60})
 
 
@@ -125,11 +124,17 @@ def seen_rows(ask: Asking, frame: int) -> list[tuple[Track, int]]:
 
 def named(ask: Asking, track: Track, row: int) -> tuple[str, bool]:
     """(how the object is named, whether by its box): "the tram", or "the car at [412, 310, 480, 390]" where the frame
-    has several of the class, seen well or not."""
+    has several of the class, seen well or not, or may have some that are not annotated."""
     clip, frame = ask.clip, int(track.frame_F[row])
-    if sum(other.row(frame) is not None for other in clip.by_name[track.name]) == 1:
+    alone = sum(other.row(frame) is not None for other in clip.by_name[track.name]) == 1
+    if alone and is_complete(clip, track.name):
         return f"the {track.name}", False
     return f"the {track.name} at {list(box_1000(clip, track, row))}", True
+
+
+def is_complete(clip: Clip, name: str) -> bool:
+    """Whether every object of the class is annotated."""
+    return clip.complete is None or name in clip.complete
 
 
 def box_1000(clip: Clip, track: Track, row: int) -> tuple[int, int, int, int]:
@@ -170,7 +175,7 @@ def unique_tracks(ask: Asking) -> list[Track]:
     for name, tracks in sorted(ask.clip.by_name.items()):
         if len(tracks) > 1:
             ask.dropped["several_of_a_class"] += 1
-        elif ask.clip.complete is not None and name not in ask.clip.complete:
+        elif not is_complete(ask.clip, name):
             ask.dropped["incomplete_class"] += 1
         elif tracks[0].longest < ask.rules.least_gap:
             ask.dropped["too_small"] += 1

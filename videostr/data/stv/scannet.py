@@ -53,15 +53,15 @@ def read_scannet(folder: Path, sources: Sources) -> Iterator[tuple[str, str, Cal
             done.add(item.key)
             scan = scans / item.key
             if (scan / f"{item.key}.aggregation.json").is_file():  # in the frame of the poses
-                yield item.key, _room(item.key), lambda scan=scan: _scanned(folder, scan, sources)
+                yield item.key, room_of(item.key), lambda scan=scan: _scanned(folder, scan, sources)
             else:
-                yield item.key, _room(item.key), lambda item=item, path=path: _listed(folder, path, item, sources)
+                yield item.key, room_of(item.key), lambda item=item, path=path: _listed(folder, path, item, sources)
     for scan in sorted(scans.iterdir()) if scans.is_dir() else ():
         if scan.name not in done and (scan / f"{scan.name}.aggregation.json").is_file():
-            yield scan.name, _room(scan.name), lambda scan=scan: _scanned(folder, scan, sources)
+            yield scan.name, room_of(scan.name), lambda scan=scan: _scanned(folder, scan, sources)
 
 
-def _room(scene: str) -> str:
+def room_of(scene: str) -> str:
     """scene0025_01 is the second scan of the room scene0025."""
     return re.sub(r"_[0-9]{2}$", "", scene)
 
@@ -196,7 +196,7 @@ def _clip(
         tracks.append(Track(str(k + 1), name, seen, visible, None, centre[k][None], axes[k][None], size[k]))
     complete = frozenset(name for name, _ in boxes) - short
     return Clip(
-        "scannet", scene, _room(scene), video, numbers, times, width, height, fps, tracks,
+        "scannet", scene, room_of(scene), video, numbers, times, width, height, fps, tracks,
         static=True, pose_T44=pose, complete=complete, duration=duration,
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Questions that ask for their evidence too: NExT-GQA and ReXTime.
 
-Asked as sentences to ground (the default), they have grounding's metrics, IoP@{0.3, 0.5} beside them. With the prompt
-`tvg_r1_qa` and a file that has options they are asked with them, and then also have
+Asked as sentences to ground (the default, ours: O), they have grounding's metrics, IoP@{0.3, 0.5} beside them. TVG-R1's
+released evaluation always writes the options below the question, where the file has them: the prompt `tvg_r1_grounding`
+asks so for the interval alone (C), the prompt `tvg_r1_qa` for the option too, and then there are also
 
     acc        share of questions whose option is right
     acc_gqa    share that is right and grounded, IoP >= 0.5: NExT-GQA's Acc@GQA
@@ -22,14 +23,17 @@ from videostr.eval.resampling import Means
 from videostr.video import named_policy
 
 WITH_OPTIONS = ("tvg_r1_qa", "question_think", "question")
+OPTIONS_SHOWN = "tvg_r1_grounding"  # and none asked for
 CHOICE = "choice"
 IOP = (0.3, 0.5)
 
 
 def ask(sample: Sample, prompt: str) -> dict[str, str]:
     options = options_of(sample.meta)
-    if prompt in WITH_OPTIONS and options and truth_of(sample.meta, options):
+    if options and prompt in WITH_OPTIONS and truth_of(sample.meta, options):
         return {CHOICE: with_options(sample.query, options)}
+    if options and prompt == OPTIONS_SHOWN:
+        return {QUESTION: with_options(sample.query, options)}
     return {QUESTION: sample.query}
 
 

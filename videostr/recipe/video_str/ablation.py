@@ -1,6 +1,6 @@
 """What each part of the reward is worth: GRPO again and again from one warm start a seed, everything else the same.
 
-    OUT/seed_0/warm/            the recipe without GRPO
+    OUT/seed_0/warm/            the recipe without GRPO; of a checkpoint without written answers only its scores
     OUT/seed_0/NAME/            GRPO of one variant, from that model, on those samples; a run like any other
     OUT/ablation.json, .md, .png
 
@@ -63,15 +63,15 @@ def run_ablation(arguments: RunArguments) -> None:
         warm = VideoStr(replace(arguments.config, skip=["rl", "rl_eval"]), folder / WARM, seed)
         warm.run()
         for name in names:
-            config = _variant(arguments.config, VARIANTS[name], folder / WARM)
+            config = _variant(arguments.config, VARIANTS[name], folder / WARM, warm.model_path(warm.model_of("sft")))
             VideoStr(config, folder / name, seed).run()
             write_table(arguments.out)
 
 
-def _variant(config: VideoStrConfig, variant: Variant, warm: Path) -> VideoStrConfig:
+def _variant(config: VideoStrConfig, variant: Variant, warm: Path, model: str) -> VideoStrConfig:
     """The same configuration, from the warm start's model and samples on, with the variant's changes."""
     data = {name: str(warm / f"data/{name}.jsonl") for name in SETS if (warm / f"data/{name}.jsonl").stat().st_size}
-    start = {"data": data, "model": {"path": str(warm / "models/sft")}, "skip": ["base", "sft", "sft_eval"]}
+    start = {"data": data, "model": {"path": model}, "skip": ["base", "sft", "sft_eval"]}
     merged = to_dict(config)
     for changes in (start, variant.changes):
         _merge(merged, changes)
@@ -91,7 +91,8 @@ def write_table(out: Path) -> dict[str, Any]:
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     for path in sorted(out.glob("seed_*/*/summary.json")):
         summary, (seed, name) = json.loads(path.read_text()), path.parts[-3:-1]
-        stage = "sft" if name == WARM else "rl"
+        start = "sft" if "sft" in summary["stages"] else "base"
+        stage = start if name == WARM else "rl"
         if stage in summary["stages"] and name in (WARM, *VARIANTS):
             turned = summary["turned"].get(stage, {})
             rows.setdefault(name, {})[seed] = {"test": summary["stages"][stage], "turned": turned}
@@ -141,7 +142,7 @@ def _plot(found: dict[str, dict[str, dict[str, Any]]]) -> Figure:
             gains = [
                 run["test"][score] - found[WARM][seed]["test"][score]
                 for seed, run in found[name].items()
-                if score in run["test"]
+                if score in run["test"] and score in found.get(WARM, {}).get(seed, {}).get("test", {})
             ]
             if gains:
                 panel.barh(at, mean(gains), color="#4c78a8", alpha=0.6)

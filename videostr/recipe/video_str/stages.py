@@ -49,7 +49,9 @@ class VideoStr(Recipe):
 
     def evaluate_turned(self) -> dict:
         """The trained models on the rooms that are filmed from elsewhere."""
-        models = [stage for stage in ("sft", "rl") if self.model_of(stage) == stage]
+        models = [model for model in ("base", "sft", "rl") if self.model_of(model) == model]
+        if self.config.model.path is None or "base" in self.config.skip:  # as in the test set
+            models.remove("base")
         return {model: self.evaluate_on("turned", model, f"eval/turned/{model}.jsonl") for model in models}
 
     def model_path(self, model: str) -> str:

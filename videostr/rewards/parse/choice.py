@@ -47,6 +47,11 @@ def parse_choice(
         return ParsedChoice(None, reason)
     if len(content) > _MAX_CONTENT:
         return ParsedChoice(None, "too_long")
+    return _choose(content, None if options is None else tuple(options), count)
+
+
+@lru_cache(4096)  # the answers of a group are few
+def _choose(content: str, options: tuple[str, ...] | None, count: int) -> ParsedChoice:
     plain = content.replace("*", "").strip()
     texts = None if options is None else [option_text(option) for option in options[: len(ascii_uppercase)]]
     named = None if texts is None else _by_text(plain, texts)

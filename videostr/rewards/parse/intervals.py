@@ -1,14 +1,13 @@
 """`parse_interval` of a whole batch: one operator call for the texts written as asked, the function for the others."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 
-import numpy as np
 import torch
 
 from videostr import ops
 from videostr.ops.parse_interval import CODES
 from videostr.rewards.parse.interval import Mode, ParsedInterval, find_interval, parse_interval
+from videostr.text.packed import pack_texts
 
 
 class ParsedIntervals(Sequence):
@@ -44,7 +43,7 @@ def parse_intervals(texts: Sequence[str], mode: Mode = "strict", think: bool = T
     """`parse_interval(text, mode, think)` of every text. Raises as it."""
     if mode != "strict":
         return ParsedIntervals.of([parse_interval(text, mode, think) for text in texts])
-    span_N2, code_N = ops.parse_interval(*_one_behind_the_other(texts), think)
+    span_N2, code_N = ops.parse_interval(*pack_texts(texts), think)
     reasons = [CODES[code] for code in code_N.tolist()]  # -1, the last one, for the moment
     format_N = code_N == 0
     for row in (code_N < 0).nonzero()[:, 0].tolist():
@@ -52,24 +51,3 @@ def parse_intervals(texts: Sequence[str], mode: Mode = "strict", think: bool = T
         if span is not None:
             span_N2[row, 0], span_N2[row, 1] = span
     return ParsedIntervals(span_N2, format_N, reasons)
-
-
-_AT_ONCE = 64  # texts copied together: large temporary strings cost more in fresh memory pages than the copying does
-
-
-def _one_behind_the_other(texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The texts in UTF-8 (C,) uint8, and where each begins (N + 1,) int64."""
-    try:
-        ascii_only = all(map(str.isascii, texts))
-    except TypeError:
-        row = next(row for row, text in enumerate(texts) if not isinstance(text, str))
-        raise TypeError(f"texts[{row}]: expected str, got {type(texts[row]).__name__}") from None
-    parts = texts if ascii_only else [text.encode("utf-8", "surrogatepass") for text in texts]
-    offsets_N1 = np.fromiter(accumulate(map(len, parts), initial=0), np.int64, len(parts) + 1)
-    text_C = torch.empty(int(offsets_N1[-1]), dtype=torch.uint8)
-    data = memoryview(text_C.numpy())
-    for first in range(0, len(parts), _AT_ONCE):
-        some = parts[first : first + _AT_ONCE]
-        joined = "".join(some).encode() if ascii_only else b"".join(some)
-        data[offsets_N1[first] : offsets_N1[first] + len(joined)] = joined
-    return text_C, torch.from_numpy(offsets_N1)

@@ -27,16 +27,19 @@ class ChoiceTerm:
     def __call__(self, batch: Completions, values: Mapping[str, torch.Tensor]) -> Score:
         right, reasons = [], []
         rows = zip(batch.texts, batch.column("answer"), batch.optional("options"), strict=True)
+        before, texts, truth = (), None, ""  # the completions of a group have one and the same sample
         for row, (text, answer, options) in enumerate(rows):
-            options = _texts(options, row)
-            truth = _truth(answer, options, row)
-            parsed = parse_choice(text, options, where=self.where)
+            if not before or before[0] is not answer or before[1] is not options:
+                texts = _texts(options, row)
+                truth = _truth(answer, texts, row)
+                before = answer, options
+            parsed = parse_choice(text, texts, where=self.where)
             right.append(parsed.letter == truth)
             reasons.append(parsed.reason)
         return Score(torch.tensor(right, dtype=torch.float64), reasons)
 
 
-def _texts(options: object, row: int) -> list[str] | None:
+def _texts(options: object, row: int) -> tuple[str, ...] | None:
     """The options' texts in order: of a list, or of STI-Bench's mapping of letters to texts, which may be JSON text."""
     if isinstance(options, str):
         try:
@@ -51,7 +54,7 @@ def _texts(options: object, row: int) -> list[str] | None:
         options = [options[letter] for letter in sorted(options)]
     if options is None:
         return None
-    texts = list(options) if hasattr(options, "__iter__") else []
+    texts = tuple(options) if hasattr(options, "__iter__") else ()
     if not 0 < len(texts) <= len(ascii_uppercase) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"options[{row}]: expected 1 to {len(ascii_uppercase)} texts, got {options!r:.80}")
     return texts

@@ -1,7 +1,8 @@
 """The relation graph that a model wrote against the true one: nodes, edges, displacements."""
 
 import bisect
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, Literal, get_args
@@ -10,7 +11,8 @@ import numpy as np
 import torch
 
 from videostr import ops
-from videostr.graph import Frame, Frames, Node, ParsedGraph, parse_graph, read_graph
+from videostr.graph import Frames, read_graph
+from videostr.graph.columns import GraphColumns, parse_graphs
 from videostr.rewards.batch import Completions, Score
 from videostr.text.tolerant_json import read_json
 
@@ -63,84 +65,53 @@ class GraphTerm:
         truths = true_graphs(batch.column("graph"))
         if self.boxes:
             _check_extents(truths)
-        written = batch.parse(parse_graph)
-        reasons = ["not_asked" if t is None else p.reason for t, p in zip(truths, written, strict=True)]
+        written = batch.once(parse_graphs, lambda: parse_graphs(batch.texts))
+        reasons = ["not_asked" if t is None else r for t, r in zip(truths, written.reasons, strict=True)]
         parts = {name: torch.zeros(len(batch), dtype=torch.float64) for name in PARTS}
+        different = {id(truth): truth for truth in truths if truth is not None}  # a group shares its truth
+        place_of = {key: place for place, key in enumerate(different)}
+        truth_N = [-1 if truth is None else place_of[id(truth)] for truth in truths]
+        true = GraphColumns.of(list(different.values()))
+        object_K = _objects(different.values())
+        sizes = true.size_K[true.node_offsets_F1[true.first_N]].tolist()  # of the first node of each
         for size in (2, 3):
-            rows = [row for row, truth in enumerate(truths) if truth is not None and size_of(truth) == size]
+            rows = [row for row, which in enumerate(truth_N) if which >= 0 and sizes[which] == size]
             if rows:
-                pairs = [(written[row], truths[row]) for row in rows]
-                scored = self._score(pairs, size)
+                scored = self._score(written.graphs, true, object_K, rows, truth_N, size)
                 for name in PARTS:
                     parts[name][rows] = getattr(scored, f"{name}_B")
         return parts, reasons
 
-    def _score(self, pairs: list[tuple[ParsedGraph, Frames]], size: int) -> ops.RelationGraph:
-        pred, true = NodeColumns(size, self.boxes), NodeColumns(size, self.boxes)
+    def _score(
+        self,
+        written: GraphColumns,
+        true: GraphColumns,
+        object_K: np.ndarray,
+        rows: list[int],
+        truth_N: list[int],
+        size: int,
+    ) -> ops.RelationGraph:
+        truth = np.array([truth_N[row] for row in rows])
+        pred_frames, true_frames, ends = _aligned_frames(written, np.array(rows), true, truth, self.tolerance)
         classes: dict[str, int] = {}
-        frame_offsets = [0]
-        for parsed, truth in pairs:
-            for frame, true_frame in zip(aligned_frames(parsed.frames, truth, self.tolerance), truth, strict=True):
-                pred.add_frame(frame.nodes, classes)
-                true.add_frame(true_frame.nodes, classes)
-            frame_offsets.append(frame_offsets[-1] + len(truth))
+        nodes_M, pred_offsets = written.take(pred_frames)
+        nodes_J, true_offsets = true.take(true_frames)
+        sides = ((written, nodes_M, pred_offsets), (true, nodes_J, true_offsets))
+        nodes = [(g.classes(classes)[which], g.positions(size)[which], offsets) for g, which, offsets in sides]
+        boxes = [g.box_K4[which] for g, which, _ in sides] if self.boxes else [None, None]
         return ops.relation_graph(
-            *pred.tensors(),
-            *true.tensors(),
-            torch.tensor(frame_offsets),
+            *(torch.from_numpy(x) for side in nodes for x in side),
+            torch.from_numpy(ends),
             scale=self.scale,
             angle=self.angle,
             matching=self.matching,
             count_extra=self.count_extra,
             scale_invariant=self.scale_invariant,
             edge_matching=self.edge_matching,
-            true_object_J=torch.from_numpy(np.array(_objects([truth for _, truth in pairs]), np.int64)),
-            pred_box_M4=pred.box_tensor(),
-            true_box_J4=true.box_tensor(),
+            true_object_J=torch.from_numpy(object_K[nodes_J]),
+            pred_box_M4=None if boxes[0] is None else torch.from_numpy(boxes[0]),
+            true_box_J4=None if boxes[1] is None else torch.from_numpy(boxes[1]),
         )
-
-
-class NodeColumns:
-    """The nodes of many frames, as the operator takes them: class, position, offsets; boxes."""
-
-    def __init__(self, size: int, boxes: bool = False):
-        self.size = size
-        self.names: list[int] = []
-        self.positions: list[tuple[float, ...]] = []
-        self.boxes: list[tuple[float, ...]] | None = [] if boxes else None
-        self.offsets = [0]
-
-    def add_frame(self, nodes: tuple[Node, ...], classes: dict[str, int]) -> None:
-        nowhere = (float("nan"),) * self.size
-        self.names += [classes.setdefault(node.name, len(classes)) for node in nodes]
-        self.positions += [node.position if len(node.position) == self.size else nowhere for node in nodes]
-        if self.boxes is not None:
-            self.boxes += [_box(node) for node in nodes]
-        self.offsets.append(len(self.names))
-
-    def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        flat = np.fromiter(chain.from_iterable(self.positions), np.float64, self.size * len(self.positions))
-        names_M, offsets_F1 = (torch.from_numpy(np.array(x, np.int64)) for x in (self.names, self.offsets))
-        return names_M, torch.from_numpy(flat).reshape(-1, self.size), offsets_F1
-
-    def box_tensor(self) -> torch.Tensor | None:
-        """(nodes, 4), a row of NaN for a node without one."""
-        if self.boxes is None:
-            return None
-        return torch.from_numpy(np.array(self.boxes, np.float64).reshape(-1, 4))
-
-
-_NO_BOX = (float("nan"),) * 4
-
-
-def _box(node: Node) -> tuple[float, ...]:
-    """Its box, or that of its extent around its place in 2-D."""
-    if node.box is not None:
-        return node.box
-    if node.extent is None or not len(node.extent) == len(node.position) == 2:
-        return _NO_BOX
-    (x, y), (width, height) = node.position, node.extent
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def _check_extents(truths: list[Frames | None]) -> None:
@@ -151,7 +122,7 @@ def _check_extents(truths: list[Frames | None]) -> None:
                 raise ValueError(f"graph[{row}]: expected extents of finite numbers >= 0, got {list(extent)!r:.80}")
 
 
-def _objects(graphs: list[Frames]) -> list[int]:
+def _objects(graphs: Iterable[Frames]) -> np.ndarray:
     """Which object each node is. One without an id, or whose id stands twice in a frame, is another in every frame."""
     objects: list[int] = []
     for graph in graphs:
@@ -164,7 +135,7 @@ def _objects(graphs: list[Frames]) -> list[int]:
                     seen.add(node.object)
                     number = known.setdefault(node.object, number)
                 objects.append(number)
-    return objects
+    return np.array(objects, np.int64)
 
 
 def true_graphs(column: Any) -> list[Frames | None]:
@@ -177,35 +148,47 @@ def true_graphs(column: Any) -> list[Frames | None]:
             continue
         if id(value) not in known:
             parsed = read_graph(read_json(value).value if isinstance(value, str) else value, whole=True)
-            sizes = {len(node.position) for _, nodes, _ in parsed.frames for node in nodes}
-            finite = all(
-                abs(x) < float("inf") for _, nodes, _ in parsed.frames for node in nodes for x in node.position
-            )
+            places = [node.position for _, nodes, _ in parsed.frames for node in nodes]
+            sizes, finite = set(map(len, places)), all(map(math.isfinite, chain.from_iterable(places)))
             if parsed.reason != "ok" or len(sizes) != 1 or not finite:
                 raise ValueError(
                     f"graph[{row}]: expected objects, each with a class and a finite position, all 2-D or all 3-D, "
-                    f"got {value!r:.80}"
+                    f"and boxes, where there are any, finite with x1 < x2, y1 < y2, got {value!r:.80}"
                 )
             known[id(value)] = parsed.frames
         truths.append(known[id(value)])
     return truths
 
 
-def size_of(frames: Frames) -> int:
-    """How many coordinates a position has."""
-    return next(len(node.position) for _, nodes, _ in frames for node in nodes)
+def _aligned_frames(
+    written: GraphColumns, rows: np.ndarray, true: GraphColumns, truths: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The true frames of the graphs `truths`, one behind another, and the written frame of `rows` that each is compared
+    with, -1 for none: (written frames, true frames, where each graph begins)."""
+    first_R, last_R = written.first_N[rows], written.last_N[rows]
+    true_first_R, count_R = true.first_N[truths], (true.last_N - true.first_N)[truths]
+    ends_R1 = np.append(0, np.cumsum(count_R))
+    place_F = np.arange(ends_R1[-1]) - np.repeat(ends_R1[:-1], count_R)  # of a frame in its graph
+    in_order_F = np.repeat(first_R, count_R) + place_F
+    pred_F = np.where(in_order_F < np.repeat(last_R, count_R), in_order_F, -1)
+    timed = written.timed[rows] & true.timed[truths]
+    for at in np.flatnonzero(timed).tolist():
+        times = written.time_F[first_R[at] : last_R[at]], true.time_F[true_first_R[at] : true_first_R[at] + count_R[at]]
+        near = aligned(*(side.tolist() for side in times), tolerance)
+        pred_F[ends_R1[at] : ends_R1[at + 1]] = [first_R[at] + place if place >= 0 else -1 for place in near]
+    return pred_F, np.repeat(true_first_R, count_R) + place_F, ends_R1
 
 
-def aligned_frames(written: Frames, truth: Frames, tolerance: float) -> list[Frame]:
-    """For each true frame the written one that it is compared with, or an empty one."""
-    nothing = Frame(None, ())
-    if any(frame.time is None for frame in (*written, *truth)):
-        return [written[index] if index < len(written) else nothing for index in range(len(truth))]
-    by_time = {frame.time: frame for frame in written}
+def aligned(written: Sequence[float], truth: Sequence[float], tolerance: float) -> list[int]:
+    """For each true frame the place of the written one that it is compared with, or -1. Of times in seconds, NaN for
+    a frame without."""
+    if any(time != time for time in written) or any(time != time for time in truth):
+        return [at if at < len(written) else -1 for at in range(len(truth))]
+    by_time = {time: at for at, time in enumerate(written)}
     times = sorted(by_time)
-    aligned = []
-    for time, *_ in truth:
+    places = []
+    for time in truth:
         at = bisect.bisect(times, time)
         near = min(times[max(at - 1, 0) : at + 1], key=lambda other: abs(other - time), default=None)
-        aligned.append(by_time[near] if near is not None and abs(near - time) <= tolerance else nothing)
-    return aligned
+        places.append(by_time[near] if near is not None and abs(near - time) <= tolerance else -1)
+    return places

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 
 from videostr import ops
 from videostr.graph import Edge, Frame, Frames, Node, direction, distance, parse_graph
+from videostr.graph.columns import GraphColumns
 from videostr.ops.relation_graph import GRID_SCALE
 from videostr.rewards.batch import Completions, Score
-from videostr.rewards.terms.graph import GraphTerm, NodeColumns, aligned_frames, size_of, true_graphs
+from videostr.rewards.terms.graph import GraphTerm, aligned, true_graphs
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class WrittenEdgesTerm:
         value_N = torch.zeros(len(batch), dtype=torch.float64)
         scale = GRID_SCALE if self.scale == "grid" else float(self.scale)
         for size in (2, 3):
-            rows = [row for row, truth in enumerate(truths) if truth is not None and size_of(truth) == size]
-            frames = {row: aligned_frames(written[row].frames, truths[row], self.tolerance) for row in rows}
+            rows = [row for row, truth in enumerate(truths) if truth is not None and _size(truth) == size]
+            frames = {row: self._aligned(written[row].frames, truths[row]) for row in rows}
             places = iter(_places([(frames[row], truths[row]) for row in rows], size, scale))
             for row in rows:
                 pairs = [(*pair, next(places)) for pair in zip(frames[row], truths[row], strict=True)]
@@ -53,18 +55,28 @@ class WrittenEdgesTerm:
                 value_N[row] = sum(scores) / len(scores) if scores else 0.0
         return Score(value_N, reasons)
 
+    def _aligned(self, written: Frames, truth: Frames) -> Frames:
+        """For each true frame the written one that it is compared with, or an empty one."""
+        times = [[math.nan if frame.time is None else frame.time for frame in side] for side in (written, truth)]
+        nothing = Frame(None, ())
+        return tuple(written[at] if at >= 0 else nothing for at in aligned(*times, self.tolerance))
 
-def _places(graphs: list[tuple[list[Frame], Frames]], size: int, scale: float) -> list[list[int]]:
+
+def _size(frames: Frames) -> int:
+    """How many coordinates a position has."""
+    return next(len(node.position) for _, nodes, _ in frames for node in nodes)
+
+
+def _places(graphs: list[tuple[Frames, Frames]], size: int, scale: float) -> list[list[int]]:
     """A list a frame: for each written node its true node's place in the frame, or -1."""
-    pred, true, classes = NodeColumns(size), NodeColumns(size), {}
-    offsets = [0]
-    for written, truth in graphs:
-        for frame, true_frame in zip(written, truth, strict=True):
-            pred.add_frame(frame.nodes, classes)
-            true.add_frame(true_frame.nodes, classes)
-        offsets.append(offsets[-1] + len(truth))
-    match = ops.relation_graph(*pred.tensors(), *true.tensors(), torch.tensor(offsets), scale=scale).match_M.tolist()
-    spans = zip(pred.offsets, pred.offsets[1:], true.offsets, strict=False)
+    pred, true = (GraphColumns.of(side) for side in (list(zip(*graphs, strict=True)) or [(), ()]))
+    classes: dict[str, int] = {}
+    nodes = [(side.classes(classes), side.positions(size), side.node_offsets_F1) for side in (pred, true)]
+    ends = np.append(true.first_N, len(true.time_F))
+    match_M = ops.relation_graph(*(torch.from_numpy(x) for x in (*nodes[0], *nodes[1], ends)), scale=scale).match_M
+    match = match_M.tolist()
+    offsets = pred.node_offsets_F1.tolist(), true.node_offsets_F1.tolist()
+    spans = zip(offsets[0], offsets[0][1:], offsets[1], strict=False)
     return [[at - first if at >= 0 else -1 for at in match[start:end]] for start, end, first in spans]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from videostr.data.stv.question import Asking, Question, plural, seconds
+from videostr.data.stv.question import Asking, Question, is_complete, plural, seconds
 
 ROOM = (
     "How many {names} are in this room?",
@@ -32,7 +32,7 @@ def object_counting(ask: Asking) -> Iterator[Question]:
     clip = ask.clip
     if clip.static or clip.source == "tao":
         for name in sorted(clip.by_name):
-            if clip.complete is not None and name not in clip.complete:
+            if not is_complete(clip, name):
                 ask.dropped["incomplete_class"] += 1
                 continue
             count = len(clip.by_name[name]) if clip.static else _seen(ask, name, 0, len(clip.times_T))

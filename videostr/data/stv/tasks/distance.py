@@ -10,6 +10,7 @@ from videostr.data.stv.geometry import box_distances
 from videostr.data.stv.question import (
     Asking,
     Question,
+    is_complete,
     named,
     number_bin,
     sampled_frames,
@@ -58,10 +59,10 @@ def _room(ask: Asking, objects: list) -> Iterator[Question]:
     rows: dict[str, list[int]] = {}
     for at, (track, _) in enumerate(objects):
         rows.setdefault(track.name, []).append(at)
-    complete = ask.clip.complete
-    single = [name for name in sorted(rows) if len(ask.clip.by_name[name]) == 1]
-    ask.dropped["several_of_a_class"] += len(rows) - len(single)
-    usable = [name for name in sorted(rows) if complete is None or name in complete]
+    usable = [name for name in sorted(rows) if is_complete(ask.clip, name)]
+    ask.dropped["incomplete_class"] += len(rows) - len(usable)
+    single = [name for name in usable if len(ask.clip.by_name[name]) == 1]
+    ask.dropped["several_of_a_class"] += len(usable) - len(single)
     for _ in range(ask.limit):
         if len(usable) < 5 or not single:
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from videostr.data.stv.question import Asking, Question, box_1000, sampled_frames, seconds, seen_rows
+from videostr.data.stv.question import Asking, Question, box_1000, is_complete, sampled_frames, seconds, seen_rows
 from videostr.data.stv.tasks.motion import cell
 
 PHRASINGS = (
@@ -25,7 +25,7 @@ def object_localisation(ask: Asking) -> Iterator[Question]:
             if sum(other.row(frame) is not None for other in clip.by_name[track.name]) > 1:
                 ask.dropped["several_of_a_class"] += 1
                 continue
-            if clip.complete is not None and track.name not in clip.complete:
+            if not is_complete(clip, track.name):
                 ask.dropped["incomplete_class"] += 1
                 continue
             box = box_1000(clip, track, row)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from videostr.data.stv.question import Asking, Question, seconds
+from videostr.data.stv.question import Asking, Question, is_complete, seconds
 
 PHRASINGS = (
     "{when}In what order do these first come into view: {names}?",
@@ -23,12 +23,14 @@ def appearance_order(ask: Asking) -> Iterator[Question]:
     if not len(clip.times_T) or (clip.static and clip.pose_T44 is None):
         return
     last, seen = len(clip.times_T), set()
+    complete = [name for name in sorted(clip.by_name) if is_complete(clip, name)]
+    ask.dropped["incomplete_class"] += len(clip.by_name) - len(complete)
     for _ in range(ask.limit // 2 if clip.source == "kitti" else ask.limit):
         start, end = 0, last
         if clip.source == "kitti" and last > 20:
             start = ask.rng.randrange(last - 20)
             end = min(last, start + int(ask.rng.uniform(4, 20) * clip.fps))
-        first = {name: appearance(ask, name, start, end) for name in sorted(clip.by_name)}
+        first = {name: appearance(ask, name, start, end) for name in complete}
         names = [name for name, frame in first.items() if frame is not None]
         if len(names) < 3:
             continue
