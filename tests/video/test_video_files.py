@@ -168,11 +168,25 @@ def test_a_clip_of_a_real_video_reads_the_same_frames_as_the_whole(clip):
 
 
 @pytest.mark.parametrize(
-    ("clip", "match"), [({"start": -1}, "start"), ({"end": float("nan")}, "end"), ({"start": 2, "end": 2}, "end")]
+    ("clip", "match"),
+    [
+        ({"start": -1}, "start"),
+        ({"end": float("nan")}, "end"),
+        ({"start": 2, "end": 2}, "end"),
+        ({"start": "1"}, "start"),
+    ],
 )
 def test_wrong_clips_name_the_argument(clips, clip, match):
     with pytest.raises(ValueError, match=match):
         load_video(clips("b_frames.mp4"), SMALL, **clip)
+
+
+@pytest.mark.parametrize("path", [None, 0, b"a.mp4"])
+def test_wrong_paths_and_policies_are_named(path):
+    with pytest.raises(TypeError, match="path: expected a str"):
+        load_video(path, SMALL)
+    with pytest.raises(TypeError, match="policy: expected a FramePolicy"):
+        plan("a.mp4", "tvg_r1")
 
 
 def test_the_size_changes_inside_the_stream(tmp_path):

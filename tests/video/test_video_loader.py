@@ -120,10 +120,39 @@ def test_a_fault_of_ours_is_no_videos_fault(fault, tmp_path):
     asked, policy = fault("bug")
     quarantine = Quarantine(tmp_path / "bad.jsonl")
     loader = VideoLoader(asked, policy, workers=1, quarantine=quarantine)
-    with pytest.raises(RuntimeError, match="victim.mp4.*AttributeError: a fault of ours"):
-        list(loader)
-    loader.close()
+    for again in range(2):  # whoever goes on does not wait for ever
+        with pytest.raises(RuntimeError, match="victim.mp4.*AttributeError: a fault of ours"):
+            list(loader)
+        assert loader.position == 1 and loader._pump is None, again
     assert len(quarantine) == 0
+
+
+def test_a_worker_that_is_ended_from_outside_is_no_videos_fault(fault, tmp_path):
+    """As a batch system does that ends all processes of a job."""
+    asked, policy = fault("hang")
+    quarantine = Quarantine(tmp_path / "bad.jsonl")
+    with VideoLoader(asked, policy, workers=1, quarantine=quarantine) as loader:
+        next(iter(loader))
+        while not (workers := [w for w in loader._pump.workers if w.at == 1]):
+            time.sleep(0.01)
+        workers[0].process.terminate()
+        with pytest.raises(RuntimeError, match="was ended"):
+            next(iter(loader))
+    assert loader.position == 1 and len(quarantine) == 0
+
+
+def test_what_is_wrong_with_a_part_is_not_wrong_with_the_rest(clips, tmp_path):
+    cut = tmp_path / "cut.mp4"
+    whole = encode(tmp_path / "whole.mp4", frames=60, gop=5, container={"movflags": "faststart"}).read_bytes()
+    cut.write_bytes(whole[: len(whole) * 3 // 4])
+    path = str(clips[0])
+    asked = [Clip(path, 50.0, 60.0), Clip(path), str(cut), Clip(str(cut), 0.0, 0.5), Clip(path, 50, 60), str(cut)]
+    want = ["empty_clip", None, "truncated", None, "empty_clip", "truncated"]
+    for _ in range(2):
+        quarantine = Quarantine(tmp_path / "bad.jsonl")
+        with VideoLoader(asked, SMALL, workers=1, prefetch=1, quarantine=quarantine) as loader:
+            assert [loaded.error and loaded.error.reason for loaded in loader] == want
+    assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 2
 
 
 def test_no_more_than_prefetch_is_loaded_ahead(clips):
@@ -179,8 +208,14 @@ def test_quarantine_is_kept_shared_and_lets_changed_files_go(tmp_path):
     path.write_bytes(b"repaired")
     other.check(path)
     assert path not in other
-    other.add(VideoError(path, "empty"))
-    assert Quarantine(file).to_list()[0]["reason"] == "empty"
+    other.add(VideoError(path, "no_permission"))
+    assert Quarantine(file).to_list()[0]["reason"] == "no_permission"
+    path.chmod(0o640)
+    Quarantine(file).check(path)  # only its permissions have changed
+    one = Quarantine(tmp_path / "other.jsonl")
+    one.add(VideoError(path, "reader"))
+    one.check(path)  # another reader may deliver it
+    assert one.to_list() == [{"path": str(path), "reason": "reader"}] and not one.file.exists()
 
 
 def _resident(process):

@@ -1,5 +1,6 @@
 """Patches against transformers' own video processors: equal to the last bit, for the three model families."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -94,6 +95,11 @@ def test_qwen_vl_utils_frames_through_the_processor(clip, monkeypatch):
     assert ties == 0  # else the choice of one frame would be a matter of rounding
     assert torch.equal(got.pixel_values, want["pixel_values_videos"])
     assert torch.equal(got.grid_thw, want["video_grid_thw"][0])
+    # the frames as qwen-vl-utils resizes them
+    want = processor(videos=[resized.to(torch.uint8)], do_sample_frames=False, return_tensors="pt")
+    f32 = load_video(clip, replace(policy, resize="f32"))
+    assert torch.equal(f32.pixel_values, want["pixel_values_videos"])
+    assert not torch.equal(f32.pixel_values, got.pixel_values)
 
 
 def test_torchvision_is_not_imported():

@@ -233,6 +233,7 @@ def test_variable_rate_picks_the_nearest_or_the_shown_frame(steps, n):
         ("fps", 0),
         ("fps", math.nan),
         ("rule", "qwen"),
+        ("resize", "f64"),
         ("num_frames", 0),
         ("min_pixels", -1),
         ("patch_size", 1.5),

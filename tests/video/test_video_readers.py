@@ -1,9 +1,11 @@
 """The other readers give the same pixels as PyAV, or an error; never other frames."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
-from video_clips import decode_all, encode, real_clips
+from video_clips import decode_all, encode, real_clips, set_edits
 
 from videostr.video import FramePolicy, VideoError, available_readers, load_video
 from videostr.video.index import read_index
@@ -76,6 +78,26 @@ def test_what_they_cannot_do_is_an_error(tmp_path, reader):
     for path in (tmp_path / "cut.mp4", tmp_path / "nothing.mp4", tmp_path):
         with pytest.raises(VideoError):
             load_video(path, SMALL, reader)
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+@pytest.mark.parametrize("kind", ["edit list", "late mkv", "late mp4"])
+def test_files_that_do_not_begin_at_their_first_frame(tmp_path, reader, kind):
+    """Where a library seeks wrongly its own times do not show it: the right frames, or none."""
+    if kind == "edit list":
+        path = encode(tmp_path / "a.mp4", frames=80)
+        set_edits(path, [(2200, 1024 + 25 * 512)])
+    else:
+        times = {"frames": 80, "times": [680 + 40 * t for t in range(80)], "time_base": Fraction(1, 1000)}
+        path = encode(tmp_path / f"a.{kind.split()[1]}", **times)
+    index, frames = read_index(path), decode_all(path)[1]
+    for positions in ([2, 5, 30], [30], [0, 47], [*range(4)]):
+        try:
+            got = [picture.rgb() for picture in READERS[reader](index, np.array(positions))]
+        except VideoError as error:
+            assert error.reason == "reader"
+        else:
+            assert all(map(np.array_equal, got, frames[positions])), positions
 
 
 @pytest.mark.parametrize("reader", OTHERS)

@@ -1,5 +1,7 @@
 """Frames that are no video file: folders of images and arrays, sampled and cut like files."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from PIL import Image
 from video_clips import pattern
 
 from videostr.video import FrameArray, FramePolicy, ImageFolder, PatchStore, VideoError, VideoLoader, load_video, plan
+from videostr.video.jpeg import jpeg_frames
 from videostr.video.patches import frames_to_inputs
 
 SMALL = FramePolicy(min_pixels=784, max_pixels=3136)
@@ -64,8 +67,18 @@ def test_folders_that_cannot_be_used(folder, tmp_path):
     assert reason(tmp_path) == "no_frames"
     (tmp_path / "1.jpg").write_bytes(b"no image")
     assert reason(tmp_path) == "corrupt"
-    (tmp_path / "1.jpg").write_bytes((folder / "frame_1.png").read_bytes()[:-900])
+    (tmp_path / "1.jpg").write_bytes((folder / "frame_1.png").read_bytes()[:-40])
+    assert (tmp_path / "1.jpg").stat().st_size > 0
     assert reason(tmp_path) == "corrupt"
+    (tmp_path / "1.jpg").write_bytes((folder / "frame_1.png").read_bytes())
+    (tmp_path / "1.jpg").rename(tmp_path / "1.png")
+    os.mkfifo(tmp_path / "2.png")  # opening it would wait for a writer for ever
+    assert reason(tmp_path) == "not_a_file"
+
+
+def test_jpeg_of_a_folder(folder):
+    out = jpeg_frames(ImageFolder(folder, fps=3), SMALL)
+    assert [seconds for seconds, _ in out] == plan(ImageFolder(folder, fps=3), SMALL).timestamps.tolist()
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), "3"])

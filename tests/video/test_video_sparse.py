@@ -78,7 +78,7 @@ def test_groups_without_a_sample_are_not_decoded(index, monkeypatch):
 
     class Watched:
         def __init__(self, packet):
-            self.packet, self.pts = packet, packet.pts
+            self.packet, self.pts, self.is_discard = packet, packet.pts, packet.is_discard
 
         def decode(self):
             fed.append(self.pts)

@@ -50,6 +50,7 @@ def test_every_part_of_a_request_counts_but_the_normalising(clip, tmp_path):
     others = [
         ((clip, replace(SMALL, fps=3.0)), {}),
         ((clip, replace(SMALL, max_pixels=784)), {}),
+        ((clip, replace(SMALL, resize="f32")), {}),
         ((clip, replace(SMALL, rule="transformers_qwen3_vl")), {}),
         ((clip, SMALL), {"start": 0.1}),
         ((clip, SMALL), {"end": 0.1}),
@@ -146,6 +147,30 @@ def test_a_folder_that_cannot_be_written_is_warned_about(clip, tmp_path):
     with pytest.warns(UserWarning, match="cannot be written"):
         video = store.load(clip, SMALL)
     assert_same(video.normalised(SMALL), load_video(clip, SMALL))
+    with pytest.warns(UserWarning, match="cannot be written"):
+        assert store.descriptor(clip, SMALL) is None
+
+
+def test_a_descriptor_outlives_its_entry(clip, tmp_path):
+    store = PatchStore(tmp_path)
+    for _ in range(2):  # made, then found
+        file = store.descriptor(clip, SMALL)
+        entry = store.entry(clip, SMALL, "auto", start=None, end=None)
+        want = entry.read_bytes()
+        assert (os.fstat(file).st_ino, os.fstat(file).st_size) == (entry.stat().st_ino, len(want))
+        kept = os.dup(file)
+        os.close(file)
+    entry.unlink()
+    assert os.pread(kept, len(want), 0) == want
+    os.close(kept)
+    assert (store.hits, store.misses) == (1, 1)
+
+
+def test_equal_numbers_are_one_entry(clip, tmp_path):
+    store = PatchStore(tmp_path)
+    for fps, start in ((2, 1), (2.0, 1.0), (2.0, np.float32(1))):
+        store.load(clip, replace(SMALL, fps=fps), start=start)
+    assert (store.hits, store.misses) == (2, 1)
 
 
 def _load_often(clip, folder, start, killed):

@@ -25,11 +25,12 @@ def both_ways(path, monkeypatch):
     """What the tables give (None: not used), and what the packets give."""
     with index.open_video(str(path)) as (container, stream):
         tables = index._from_tables(str(path), container, stream)
-        again = index._from_packets(str(path), container, stream, per_stream=True)  # the container is at its beginning
+        again = index._Scan("", stream.time_base, None, None, [], index.Fraction(0))
+        index._from_packets(again, str(path), container, stream, per_stream=True)  # the container is at its beginning
     with monkeypatch.context() as patch:
         patch.setattr(index, "_from_tables", lambda *_: None)
         packets = index._scan(str(path))
-    assert again == (packets.packets, packets.last_end)
+    assert (again.packets, again.last_end) == (packets.packets, packets.last_end)
     return tables, packets
 
 

@@ -72,6 +72,29 @@ def set_matrix(path, matrix) -> None:
     Path(path).write_bytes(data)
 
 
+def _boxes(data, at, end):
+    while at + 8 <= end:
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield bytes(data[at + 4 : at + 8]), at, length
+        at += length
+
+
+def set_edits(path, entries) -> None:
+    """Replaces the edit list of an mp4's only track by (milliseconds, begin in the media) of each edit. The index lies
+    behind the data, so that nothing else moves."""
+    data, parents, at, end = bytearray(path.read_bytes()), [], 0, path.stat().st_size
+    for name in (b"moov", b"trak", b"edts", b"elst"):
+        at, length = next((start, size) for kind, start, size in _boxes(data, at, end) if kind == name)
+        parents.append(at)
+        at, end = at + 8, at + length
+    rows = b"".join(struct.pack(">IiHH", *entry, 1, 0) for entry in entries)
+    data[parents[-1] : end] = struct.pack(">I4sII", 16 + len(rows), b"elst", 0, len(entries)) + rows
+    for parent in parents[:-1]:
+        size = int.from_bytes(data[parent : parent + 4], "big") + 16 + len(rows) - length
+        data[parent : parent + 4] = size.to_bytes(4, "big")
+    path.write_bytes(data)
+
+
 def encode_audio(path):
     with av.open(str(path), "w") as out:
         sound = out.add_stream("aac", rate=16000)

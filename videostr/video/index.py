@@ -35,9 +35,9 @@ class FrameIndex:
 
     pts_N: (N,) int64 presentation times of the frames, ascending, in units of time_base seconds. has_pts: false where
     the container stores only times of decoding (AVI): these are then the frames' in the order in which they are shown.
-    keys_K: times of the frames at which decoding can begin. end: where the last frame ends. promised_end: the end that
-    the container states, where it states one and the frames stop clearly before it; else `end`. cut_off: an mp4 that
-    ends inside a box.
+    keys_K: times of the frames at which decoding can begin; an edit list may hide the first. end: where the last frame
+    ends. promised_end: the end that the container states, where it states one and the frames stop clearly before it;
+    else `end`. cut_off: an mp4 that ends inside a box.
     height, width: of a frame, upright (rotation applied). mirrored: the display matrix also mirrors the picture.
     interlaced: its first frame is.
     """
@@ -67,6 +67,8 @@ class FrameIndex:
 
 def check_file(path: str | os.PathLike) -> str:
     """The absolute path of a readable, non-empty regular file, or VideoError. Opening a FIFO would block for ever."""
+    if not isinstance(path, str | os.PathLike):  # a number would be a file descriptor
+        raise TypeError(f"path: expected a str or os.PathLike, got {type(path).__name__}")
     try:
         info = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as e:
@@ -135,8 +137,10 @@ class _Scan:
     time_base: Fraction
     rate: Fraction | None  # average frame rate; used for nothing but the length of a single frame
     promised: Fraction | None  # the end in seconds that the container states
-    packets: list[tuple[int | None, int, bool]]  # of the video stream: pts, duration, decoding can begin
+    packets: list[tuple[int | None, int, bool]]  # shown ones of the video stream: pts, duration, decoding can begin
     last_end: Fraction  # seconds; of all streams that were read
+    lead: int | None = None  # pts of the key that an edit list hides and the first shown frames need
+    seekable: bool = True  # False: an edit begins between two keys later on, whose times then overlap
 
 
 def _scan(path: str) -> _Scan:
@@ -152,25 +156,32 @@ def _scan(path: str) -> _Scan:
         with as_video_error(path, "corrupt"):
             packets = _from_tables(path, container, stream) if per_stream and "mp4" in scan.container else None
             if packets is None:
-                scan.packets, scan.last_end = _from_packets(path, container, stream, per_stream)
+                _from_packets(scan, path, container, stream, per_stream)
             else:
                 scan.packets = packets
                 scan.last_end = max(pts + duration for pts, duration, _ in packets) * scan.time_base
     return scan
 
 
-def _from_packets(path: str, container, stream, per_stream: bool) -> tuple[list, Fraction]:
-    """Every packet of the stream, and where the last packet of all streams that were read ends, in seconds."""
-    packets, ends, began = [], {}, False  # ends: stream -> (of its last packet, its time base)
+def _from_packets(scan: _Scan, path: str, container, stream, per_stream: bool) -> None:
+    """Fills in every packet of the stream, and where the last packet of all streams that were read ends."""
+    ends: dict[int, tuple] = {}  # stream -> (end of its last packet, its time base)
+    began = hidden_key = False
     header = (stream.codec_context.extradata or b"") if stream.codec_context.name == "h264" else None
     budget = os.path.getsize(path) + 1024  # a packet has at least one byte: more packets than that is a loop
     for packet in container.demux(stream) if per_stream else container.demux():
         budget -= 1
         if budget < 0:
             raise VideoError(path, "corrupt", "more packets than bytes")
-        if packet.size == 0 or packet.is_corrupt or packet.is_discard:  # discard: outside the edit list
+        if packet.size == 0 or packet.is_corrupt:
             continue
         number, pts, duration = packet.stream_index, packet.pts, packet.duration or 0
+        if packet.is_discard:  # outside the edit list: decoded, but not shown
+            if number == stream.index and packet.is_keyframe and pts is not None:
+                hidden_key = True
+                if not scan.packets:
+                    scan.lead, began = pts, True
+            continue
         if pts is not None and pts + duration >= ends.get(number, (pts,))[0]:
             ends[number] = pts + duration, packet.time_base
         if number == stream.index:
@@ -178,8 +189,10 @@ def _from_packets(path: str, container, stream, per_stream: bool) -> tuple[list,
             if key and began and header is not None:
                 key = can_begin(bytes(packet), header)
             began |= key
-            packets.append((pts, duration, key))
-    return packets, max((end * time_base for end, time_base in ends.values() if time_base), default=Fraction(0))
+            scan.seekable &= not (hidden_key and scan.packets)
+            hidden_key = False
+            scan.packets.append((pts, duration, key))
+    scan.last_end = max((end * time_base for end, time_base in ends.values() if time_base), default=Fraction(0))
 
 
 CHECKED = 16  # packets at the beginning whose times must be those of the tables
@@ -258,7 +271,10 @@ def _read_index(path: str) -> FrameIndex:
         raise VideoError(path, "truncated" if scan.promised else "no_frames", "no packet of the video is there")
     if any(pts is None for pts, _, _ in packets):
         raise VideoError(path, "no_timestamps")
-    keys = [pts for pts, _, key in packets if key]
+    keys = [] if scan.lead is None else [scan.lead]
+    keys += [pts for pts, _, key in packets if key]
+    if not scan.seekable:
+        del keys[1:]
     if not keys:
         raise VideoError(path, "corrupt", "no key frame")
     # frames shown before the first key frame refer to frames that are not in the file

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 
 from PIL import Image
 
-from videostr.video.load import plan
+from videostr.video.load import Source, plan
 from videostr.video.policy import FramePolicy
 from videostr.video.readers import get_reader
 
 
 def jpeg_frames(
-    path: str | os.PathLike, policy: FramePolicy, quality: int = 85, reader: str = "auto"
+    path: Source, policy: FramePolicy, quality: int = 85, reader: str = "auto"
 ) -> list[tuple[float, bytes]]:
     """(seconds from the first frame, JPEG) of the frames that `plan` chooses, resized as the policy says.
 
@@ -21,7 +20,7 @@ def jpeg_frames(
     """
     if not 1 <= quality <= 95:
         raise ValueError(f"quality: expected a number from 1 to 95, got {quality!r}")
-    read = get_reader(reader)
+    read = get_reader(reader, path)
     p = plan(path, policy)
     frames = []
     for seconds, picture in zip(p.timestamps, read(p.index, p.positions_n), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import torch
@@ -54,10 +55,16 @@ class VideoPlan:
 def check_clip(start: float | None, end: float | None) -> None:
     """Raises ValueError unless start < end are seconds >= 0 or None."""
     for name, value in (("start", start), ("end", end)):
-        if value is not None and not (math.isfinite(value) and value >= 0):
+        if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
             raise ValueError(f"{name}: expected seconds >= 0 or None, got {value!r}")
     if start is not None and end is not None and end <= start:
         raise ValueError(f"end: expected more than start = {start}, got {end!r}")
+
+
+def check_policy(policy: FramePolicy) -> None:
+    """Raises TypeError for anything else."""
+    if not isinstance(policy, FramePolicy):
+        raise TypeError(f"policy: expected a FramePolicy, as named_policy(NAME) gives, got {policy!r}")
 
 
 def plan(path: Source, policy: FramePolicy, *, start: float | None = None, end: float | None = None) -> VideoPlan:
@@ -69,9 +76,10 @@ def plan(path: Source, policy: FramePolicy, *, start: float | None = None, end: 
     Times count from the stream's first frame, also within a clip. A file whose frames end before its container says is
     planned over what the container says, and is `truncated` unless every sampled frame is there.
 
-    Raises VideoError for a file that cannot be used, ValueError for a wrong argument.
+    Raises VideoError for a file that cannot be used, ValueError, TypeError for a wrong argument.
     """
     check_clip(start, end)
+    check_policy(policy)
     index = path.read_index() if isinstance(path, ImageFolder | FrameArray) else read_index(path)
     ticks = index.pts_N
     if index.truncated:  # sample what the container promises; only a clip inside the part that is there will do
@@ -121,8 +129,8 @@ def load_video(
     reader: "auto" or a key of `READERS`; all give the same pixels of 8-bit video. dtype: of pixel_values, float32,
     bfloat16, float16, or uint8: not normalised, a quarter of the bytes (`VideoInputs.normalised` does the rest).
 
-    Raises VideoError for every file that cannot be used and for nothing else about the file; ValueError for a wrong
-    argument.
+    Raises VideoError for every file that cannot be used and for nothing else about the file; ValueError, TypeError for
+    a wrong argument.
     """
     read = get_reader(reader, path)
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype

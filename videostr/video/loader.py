@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from videostr.video.entry import read_entry
 from videostr.video.errors import VideoError
 from videostr.video.index import check_file
-from videostr.video.load import check_clip
+from videostr.video.load import check_clip, check_policy
 from videostr.video.patches import VideoInputs
 from videostr.video.policy import FramePolicy
 from videostr.video.quarantine import Quarantine
@@ -70,7 +71,7 @@ class VideoLoader:
     `if __name__ == "__main__"`.
 
     Raises ValueError, TypeError for a wrong argument, RuntimeError where a worker fails for a reason that is not the
-    video (a full disk, a missing library).
+    video (a full disk, a missing library, ended from outside); iterating again tries that clip again.
     """
 
     _pump: _Pump | None = None
@@ -98,6 +99,7 @@ class VideoLoader:
         if not 0 <= position <= len(clips):
             raise ValueError(f"position: expected 0 to {len(clips)}, the number of clips, got {position!r}")
         get_reader(reader)
+        check_policy(policy)
         self.clips = [_as_clip(clip) for clip in clips]
         for clip in self.clips:
             check_clip(clip.start, clip.end)
@@ -111,18 +113,22 @@ class VideoLoader:
 
     def __iter__(self) -> Iterator[Loaded]:
         """From `position` on. A second iteration begins where the first stopped."""
-        if self.position < len(self.clips) and self._pump is None:
-            self._pump = _Pump(self)
         while self.position < len(self.clips):
-            at = self.position
-            outcome = self._pump.take(at)
+            at, clip = self.position, self.clips[self.position]
+            if self._pump is None:
+                self._pump = _Pump(self)
+            try:
+                outcome = self._pump.take(at)
+            except BaseException:  # whoever goes on begins with this clip again
+                self.close()
+                raise
             self.position += 1
             if isinstance(outcome, VideoError):
                 if self.quarantine is not None:
-                    self.quarantine.add(outcome)
-                yield Loaded(at, self.clips[at], None, outcome)
+                    self.quarantine.add(outcome, clip.start, clip.end)
+                yield Loaded(at, clip, None, outcome)
             else:
-                yield Loaded(at, self.clips[at], outcome, None)
+                yield Loaded(at, clip, outcome, None)
         self.close()
 
     def close(self) -> None:
@@ -224,7 +230,7 @@ class _Pump:
         """What can be said without opening the file."""
         try:
             if self.quarantine is not None:
-                self.quarantine.check(self.clips[at].path)
+                self.quarantine.check(*self.clips[at])
             if not isinstance(self.clips[at].path, ImageFolder):
                 check_file(self.clips[at].path)
         except VideoError as error:
@@ -261,8 +267,8 @@ class _Pump:
                     os.close(file)
         except (EOFError, OSError):
             worker.process.join()
-            if worker.at is None:
-                raise RuntimeError(f"a worker process ended by itself ({worker.process.exitcode})") from None
+            if worker.at is None or worker.process.exitcode == -signal.SIGTERM:  # no decoder sends that
+                raise RuntimeError(f"a worker process was ended ({worker.process.exitcode})") from None
             detail = f"exit code {worker.process.exitcode}"
             self._lose(worker, VideoError(os.fspath(self.clips[worker.at].path), "crashed", detail))
             return

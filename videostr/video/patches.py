@@ -106,6 +106,7 @@ def picture_stream_to_inputs(
                 [planes] * (len(padded) - place if place == len(timestamps) - 1 else 1),
                 *size,
                 format=picture.format,
+                resize=policy.resize,
                 patch_size=p,
                 merge_size=policy.merge_size,
                 temporal_patch_size=t,

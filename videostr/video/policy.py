@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from videostr.ops.frames_to_patches import RESIZES
+
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)
 MAX_ASPECT = 200  # height : width beyond which every one of the three rules refuses
@@ -135,7 +137,8 @@ class FramePolicy:
     min_frames, max_frames: bounds on the fps count. min_pixels, max_pixels: a frame's; total_pixels: budget over the
     video, shared by its frames (with rule transformers_qwen3_vl min_pixels too is the whole video's, as in that
     processor). None: the rule's own default, except that the two transformers rules apply total_pixels (Qwen2-VL) and
-    max_pixels (Qwen3-VL) only when given, which is their `cap_pixels_per_frame`. See docs/video.md.
+    max_pixels (Qwen3-VL) only when given, which is their `cap_pixels_per_frame`. resize: "u8", the bits of
+    transformers' processors on the CPU, or "f32", those of qwen-vl-utils (`ops.frames_to_patches`). See docs/video.md.
     """
 
     fps: float = 2.0
@@ -151,12 +154,16 @@ class FramePolicy:
     image_mean: tuple[float, float, float] = CLIP_MEAN
     image_std: tuple[float, float, float] = CLIP_STD
     rule: str = "qwen_vl_utils"
+    resize: str = "u8"
 
     def __post_init__(self):
         if self.rule not in RULES:
             raise ValueError(f"rule: expected one of {sorted(RULES)}, got {self.rule!r}")
+        if self.resize not in RESIZES:
+            raise ValueError(f"resize: expected one of {RESIZES}, got {self.resize!r}")
         if not (isinstance(self.fps, int | float) and math.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"fps: expected a positive number, got {self.fps!r}")
+        object.__setattr__(self, "fps", float(self.fps))  # 2 and 2.0 are one entry of a store
         for name in ("num_frames", "min_frames", "max_frames", "min_pixels", "max_pixels", "total_pixels"):
             value, optional = getattr(self, name), name not in ("min_frames", "max_frames")
             if not (value is None and optional) and (not isinstance(value, int) or value < 1):

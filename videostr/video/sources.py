@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from videostr.video.errors import VideoError
-from videostr.video.index import FrameIndex, as_video_error
+from videostr.video.index import FrameIndex, as_video_error, check_file
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -52,6 +52,7 @@ class ImageFolder:
 
     def read_index(self) -> ImageIndex:
         files = self.files()
+        check_file(files[0])
         with as_video_error(files[0], "corrupt"), Image.open(files[0]) as image:
             width, height = image.size
         return _even_index(ImageIndex, self.folder, len(files), self.fps, height, width, files=tuple(files))

@@ -17,13 +17,13 @@ import av
 
 from videostr.video.entry import read_entry, write_entry
 from videostr.video.index import check_file
-from videostr.video.load import Source, check_clip, load_video, plan
+from videostr.video.load import Source, check_clip, check_policy, load_video, plan
 from videostr.video.patches import VideoInputs
 from videostr.video.policy import FramePolicy
 from videostr.video.readers import get_reader, reader_name
 from videostr.video.sources import FrameArray, ImageFolder
 
-VERSION = 1  # of the entries: to be raised whenever the same request would give other patches
+VERSION = 2  # of the entries: to be raised whenever the same request would give other patches
 SAMPLED = 16  # blocks of a file that its identity looks at
 BLOCK = 4096
 ABANDONED_S = 3600.0  # a temporary file that nobody wrote to for so long belongs to a process that was killed
@@ -80,10 +80,31 @@ class PatchStore:
     ) -> VideoInputs:
         """The video with uint8 pixel_values, not normalised (`VideoInputs.normalised` does that). Errors as
         `load_video`."""
+        if (found := self._get(path, policy, reader, start, end)) is None:
+            return load_video(path, policy, reader, start=start, end=end, dtype="uint8")
+        os.close(found[0])
+        return found[1]
+
+    def descriptor(
+        self,
+        path: Source,
+        policy: FramePolicy,
+        reader: str = "auto",
+        *,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> int | None:
+        """As `load`, but a file descriptor of the entry, the caller's to close, which no eviction takes away; None
+        where the folder cannot be written."""
+        found = self._get(path, policy, reader, start, end)
+        return None if found is None else found[0]
+
+    def _get(self, path: Source, policy: FramePolicy, reader: str, start, end) -> tuple[int, VideoInputs] | None:
+        """Descriptor and video of the entry, which is made where it is not there."""
         entry = self.entry(path, policy, reader, start=start, end=end)
-        if (video := self._open(entry)) is not None:
+        if (found := self._open(entry)) is not None:
             self.hits += 1
-            return video
+            return found
         self.misses += 1
         read, planned = get_reader(reader, path), plan(path, policy, start=start, end=end)
         temporary = entry.with_name(f".{entry.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
@@ -94,19 +115,20 @@ class PatchStore:
                 write_entry(file, planned, policy, read)
                 os.fsync(file)
                 video = read_entry(file)
-                self._written += os.fstat(file).st_size
-            finally:
+                os.replace(temporary, entry)
+            except BaseException:
                 os.close(file)
-            os.replace(temporary, entry)
+                raise
         except OSError as error:
             _remove(temporary)
-            warnings.warn(f"the patch store {self.folder} cannot be written ({error}): decoding anew", stacklevel=2)
-            return load_video(path, policy, reader, start=start, end=end, dtype="uint8")
+            warnings.warn(f"the patch store {self.folder} cannot be written ({error}): decoding anew", stacklevel=3)
+            return None
         except BaseException:
             _remove(temporary)
             raise
+        self._written += os.fstat(file).st_size
         self._keep_to_size(entry)
-        return video
+        return file, video
 
     def find(
         self,
@@ -118,13 +140,17 @@ class PatchStore:
         end: float | None = None,
     ) -> VideoInputs | None:
         """As `load`, but None where the store does not have it. Nothing is decoded."""
-        video = self._open(self.entry(path, policy, reader, start=start, end=end))
-        self.hits += video is not None
-        return video
+        if (found := self._open(self.entry(path, policy, reader, start=start, end=end))) is None:
+            return None
+        self.hits += 1
+        os.close(found[0])
+        return found[1]
 
     def entry(self, path: Source, policy: FramePolicy, reader: str, *, start: float | None, end: float | None) -> Path:
         """The file that holds this request's patches, there or not. Raises VideoError, ValueError as `load_video`."""
         check_clip(start, end)
+        check_policy(policy)
+        start, end = (None if seconds is None else float(seconds) for seconds in (start, end))
         wanted = asdict(policy)
         for name in ("image_mean", "image_std"):  # the patches are not normalised
             del wanted[name]
@@ -137,20 +163,22 @@ class PatchStore:
         """Bytes of all entries, by looking at the folder."""
         return sum(entry.size for entry in self._entries())
 
-    def _open(self, entry: Path) -> VideoInputs | None:
+    def _open(self, entry: Path) -> tuple[int, VideoInputs] | None:
         try:
             file = os.open(entry, os.O_RDONLY)
         except OSError:
             return None
         try:
             video = read_entry(file)
-            if video is not None and self.max_bytes is not None:
-                os.utime(entry)  # the modification time is the time of the last use
-            return video
-        except OSError:  # evicted just now, or another user's
-            return video
-        finally:
+        except OSError:  # of the disk: made anew
+            video = None
+        if video is None:
             os.close(file)
+            return None
+        if self.max_bytes is not None:
+            with contextlib.suppress(OSError):  # evicted just now, or another user's
+                os.utime(entry)  # the modification time is the time of the last use
+        return file, video
 
     def _entries(self) -> Iterator[_Entry]:
         for part in self.folder.glob("??"):

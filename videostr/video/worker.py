@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from multiprocessing import connection, parent_process, reduction
 from typing import NamedTuple
@@ -38,6 +39,7 @@ class Settings(NamedTuple):
 
 def work(pipe: connection.Connection, settings: Settings) -> None:
     """Answer every task with a file descriptor of its entry, a VideoError, or the text of an error of ours."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the loader ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory(settings.memory)
     torch.set_num_threads(settings.threads)
@@ -65,13 +67,9 @@ def work(pipe: connection.Connection, settings: Settings) -> None:
 def _load(task: Task, store: PatchStore | None) -> int:
     """A descriptor of the task's entry."""
     if store is not None:
-        entry = store.entry(task.path, task.policy, task.reader, start=task.start, end=task.end)
-        for _ in range(2):  # another process may evict it in between
-            store.load(task.path, task.policy, task.reader, start=task.start, end=task.end)
-            try:
-                return os.open(entry, os.O_RDONLY)
-            except OSError:
-                continue
+        file = store.descriptor(task.path, task.policy, task.reader, start=task.start, end=task.end)
+        if file is not None:
+            return file
     read, planned = get_reader(task.reader, task.path), plan(task.path, task.policy, start=task.start, end=task.end)
     file = _nameless_file()
     try:

@@ -17,6 +17,8 @@ def read_decord(index: FrameIndex, positions_n: np.ndarray) -> Iterator[Picture]
     refuse(index, "decord")
     if not any(name in index.container for name in ("mp4", "matroska", "flv")):  # seen: other frames in MPEG-TS
         raise VideoError(index.path, "reader", f"decord does not seek exactly in {index.container}")
+    if index.pts_N[0] != 0 or index.keys_K[0] != 0:  # seen: other frames after a seek
+        raise VideoError(index.path, "reader", "decord does not seek exactly in files that do not begin at time 0")
     # decord retries a frame that does not decode this often, 10,240 times unless told: hours on a damaged file
     os.environ.setdefault("DECORD_EOF_RETRY_MAX", "1024")
     import decord

@@ -65,7 +65,8 @@ def _decode(
             for packet in container.demux(stream):
                 if skip:
                     codec.skip_frame = "DEFAULT" if packet.pts in missing else "NONREF"
-                missing.discard(packet.pts)
+                if not packet.is_discard:  # outside the edit list: its time may be another frame's
+                    missing.discard(packet.pts)
                 try:
                     frames = packet.decode()
                     if packet_is_frame and not missing:  # what they refer to came before them
