@@ -32,11 +32,11 @@ class DataConfig:
     test: str | None = None
     cold_start: str | None = None
     turned: str | None = None
-    cold_start_scenes: int = 120
-    train_scenes: int = 40
+    cold_start_scenes: int = 300
+    train_scenes: int = 60
     test_scenes: int = 30
     questions: int = 24
-    pairs: int = 4000
+    pairs: int = 9000
     test_pairs: int = 500
     turn: float = 90.0
     world: ScenesConfig = field(default_factory=ScenesConfig)
@@ -103,7 +103,14 @@ class VideoStrConfig(RecipeConfig):
     model: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             tiny=TinyConfig(
-                hidden=96, layers=3, mlp=288, vision_hidden=64, vision_layers=2, vision_mlp=128, vocab_size=640
+                hidden=96,
+                layers=3,
+                mlp=288,
+                vision_hidden=64,
+                vision_layers=2,
+                vision_mlp=128,
+                vocab_size=640,
+                patch_size=28,
             )
         )
     )
@@ -111,7 +118,7 @@ class VideoStrConfig(RecipeConfig):
         default_factory=lambda: PromptConfig(
             name="video_str_plain",
             frames=FramePolicy(
-                rule="transformers_qwen2_vl", num_frames=4, min_pixels=28 * 28 * 12, max_pixels=28 * 28 * 12
+                rule="transformers_qwen2_vl", num_frames=4, min_pixels=56 * 56 * 4, max_pixels=56 * 56 * 4
             ),
         )
     )
