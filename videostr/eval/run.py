@@ -61,9 +61,8 @@ def evaluate(
     say(f"{len(samples):,} samples, {len(samples) - todo:,} already answered{absent}; {_asked(identity)}")
     name, prefill = config.asked_with
     frames = model_frames(policy, config.frames)
-    prompter = Prompter(
-        policy, name, config.written_times, frames, config.patch_store(out), Quarantine(out / SKIPPED), prefill
-    )
+    store, skipped = config.patch_store(out), Quarantine(out / SKIPPED)
+    prompter = Prompter(policy, name, config.written_times, frames, store, skipped, prefill)
     generate(
         prompter,
         samples,
