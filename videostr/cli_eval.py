@@ -48,7 +48,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--parser", help="how an interval is read (default: the prompt's)")
     command.add_argument("--limit", type=int, help="the first so many samples")
     command.add_argument("--batch-size", type=int, help="prompts sampled together (default: 8)")
-    command.add_argument("--workers", type=int, help="threads that read videos (default: 4)")
+    command.add_argument("--workers", type=int, help="processes that read videos ahead (default: 4)")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="that a file may take (default: 120)")
     command.add_argument("--config", type=Path, help="YAML file of settings, such as OUT/config.yaml of another run")
     command.add_argument("--set", nargs="+", default=[], action="extend", metavar="KEY=VALUE", help="any other setting")
     command.add_argument("--json", action="store_true", help="print the summary or the comparison as JSON")
@@ -148,6 +149,7 @@ def _config(args: argparse.Namespace):
         "limit": args.limit,
         "batch_size": args.batch_size,
         "workers": args.workers,
+        "time_limit": args.time_limit,
     }
     base, options = (
         [f"{key}={_json(value)}" for key, value in _flat(values, to_dict)]

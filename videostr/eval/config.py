@@ -9,7 +9,7 @@ from videostr.eval.benchmarks import Benchmark, get_benchmark
 from videostr.eval.judge import JudgeConfig
 from videostr.eval.parsers import PARSERS, parser_of
 from videostr.rollout import SamplingParams
-from videostr.video import FramePolicy
+from videostr.video import FramePolicy, ReadingConfig
 
 EMPTY_THINKING = "<think>\n</think>\n"
 """Begins an answer of which no thinking is wanted, where the prompt has no wording without (Time-R1's way, C)."""
@@ -17,7 +17,7 @@ _THINKING = {plain: thinking for thinking, plain in NO_THINKING.items()}
 
 
 @dataclass
-class EvalConfig:
+class EvalConfig(ReadingConfig):
     """benchmark: a name of `BENCHMARKS`. model: folder or hub id of a checkpoint. data, videos, durations, segments: as
     `videostr data convert` takes them.
 
@@ -27,8 +27,7 @@ class EvalConfig:
     written_times: write each frame pair's time before it. parser: of `PARSERS`, null: the prompt's own. frames: which
     frames and how large; patch sizes, mean and std are the model's. decoding: how answers are drawn. limit: the first
     so many samples. judge: a model that rates free answers, for V-STaR.
-    batch_size: prompts sampled together; workers: threads that read videos; store: folder for decoded videos, which
-    runs may share (null: none are kept), store_gib: its largest size. They change nothing but speed (up to rounding).
+    batch_size: prompts sampled together. It and how videos are read change nothing but speed (up to rounding).
     """
 
     benchmark: str
@@ -46,14 +45,13 @@ class EvalConfig:
     limit: int | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = 8
-    workers: int = 4
-    store: str | None = None
-    store_gib: float = 20.0
+    workers: int = field(default=4, kw_only=True)
     seed: int = 0
     resamples: int = 10_000
     judge: JudgeConfig = field(default_factory=JudgeConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         get_benchmark(self.benchmark)
         if self.prompt not in PROMPTS:
             raise ValueError(f"prompt must be one of {', '.join(PROMPTS)}, got {self.prompt!r}")
@@ -63,7 +61,7 @@ class EvalConfig:
             raise ValueError(f"thinking: prompt {self.prompt!r} asks for none and has no twin that does")
         if not self.data:
             raise ValueError("data: expected at least one file or folder, got none")
-        for name in ("batch_size", "workers", "resamples"):
+        for name in ("batch_size", "resamples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.limit is not None and self.limit < 1:

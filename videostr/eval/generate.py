@@ -1,28 +1,27 @@
-"""Samples -> answers: videos are read ahead by threads, prompts sampled in batches, a batch written when it is done.
+"""Samples -> answers: worker processes read videos ahead, prompts are sampled in batches, a batch written when done.
 
 Batches are fixed by the samples' places and dealt to the processes in turn, so a resumed run samples what an
 uninterrupted one would have; of a batch that a kill cut in two while it was written, the rest is sampled alone.
 """
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import pairwise
 
 import numpy as np
 from accelerate import Accelerator
 
 from videostr.data.samples import Sample
-from videostr.eval.clips import clip_of, load_clip
+from videostr.eval.clips import alone, clip_of
 from videostr.eval.results import AnswerLog, Row
 from videostr.model import Prompt
 from videostr.rollout import SamplingParams, sample_groups
 from videostr.training.order import group_seed
 from videostr.training.prompter import Prompter
-from videostr.video import VideoError, VideoInputs
+from videostr.video import Clip, Loaded, ReadingConfig, VideoError, VideoInputs, read_clips
 
-AHEAD = 2  # batches whose videos are read while one is sampled
-Pending = list[tuple[Sample, "Future[VideoInputs]"]]
+AHEAD = 2  # batches whose videos are read, and bound the memory, while one is sampled
 
 
 def generate(
@@ -36,15 +35,16 @@ def generate(
     params: SamplingParams,
     seed: int,
     batch_size: int,
-    workers: int,
+    reading: ReadingConfig,
     accelerator: Accelerator,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> None:
     """Answer what is not `done`; one row a sample goes to `log`: id, answers (question -> text, tokens, finished,
     prompt), input (frames, fps, height, width, video_tokens), or error (reason, detail) where its video cannot be read.
 
-    ask: sample -> question -> its text. questions: about how many a sample has. batch_size: prompts sampled together.
-    on_batch: called with (samples finished, samples of this process).
+    prompter: with a store, and a Quarantine for what cannot be read. ask: sample -> question -> its text. questions:
+    about how many a sample has. batch_size: prompts sampled together. on_batch: called with (samples finished, samples
+    of this process).
     """
     size = max(1, batch_size // questions)
     batches = [samples[start : start + size] for start in range(0, len(samples), size)]
@@ -53,41 +53,30 @@ def generate(
     open_ = [[s for s in batch if s.id not in done or done[s.id].get("error")] for batch in mine]
     total = sum(map(len, mine))
     finished = total - sum(map(len, open_))
-    for pending in _read_ahead(open_, prompter, workers):
-        log.add(_answer(prompter, pending, ask, params, seed, batch_size, accelerator))
-        finished += len(pending)
+    for batch in _read_ahead([batch for batch in open_ if batch], prompter, reading):
+        log.add(_answer(prompter, batch, ask, params, seed, batch_size, accelerator))
+        finished += len(batch)
         if on_batch is not None:
             on_batch(finished, total)
 
 
-def _read_ahead(batches: Sequence[Sequence[Sample]], prompter: Prompter, workers: int) -> Iterator[Pending]:
-    """The batches in order, their videos being read; a video that neighbouring batches share is read once."""
-    queue: deque[Pending] = deque()
-    last: Pending = []
-    with ThreadPoolExecutor(workers, thread_name_prefix="videos") as pool:
-        try:
-            for batch in batches:
-                if not batch:
-                    continue
-                shown = [(sample.video, clip_of(sample)) for sample in batch]
-                known = {(s.video, clip_of(s)): future for pending in (last, *queue) for s, future in pending}
-                for video, clip in shown:
-                    if (video, clip) not in known:
-                        known[video, clip] = pool.submit(load_clip, video, prompter.frames, clip, prompter.store)
-                queue.append([(sample, known[key]) for sample, key in zip(batch, shown, strict=True)])
-                if len(queue) > AHEAD:
-                    last = queue.popleft()
-                    yield last
-            while queue:
-                last = queue.popleft()
-                yield last
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _read_ahead(
+    batches: Sequence[Sequence[Sample]], prompter: Prompter, reading: ReadingConfig
+) -> Iterator[list[tuple[Sample, Loaded]]]:
+    """The batches in order, each sample with its video; of what the batch before has, nothing is read again."""
+    wanted = [list(dict.fromkeys(map(clip_of, batch))) for batch in batches]
+    clips = [clip for before, now in pairwise([[], *wanted]) for clip in now if clip not in before]
+    ahead = AHEAD * max(map(len, batches), default=1)
+    videos: dict[Clip, Loaded] = {}
+    with closing(read_clips(clips, prompter.frames, reading, prompter.store, prompter.skipped, ahead)) as loaded:
+        for batch, now in zip(batches, wanted, strict=True):
+            videos = {clip: videos[clip] if clip in videos else next(loaded) for clip in now}
+            yield [(sample, videos[clip_of(sample)]) for sample in batch]
 
 
 def _answer(
     prompter: Prompter,
-    pending: Pending,
+    batch: Sequence[tuple[Sample, Loaded]],
     ask: Callable[[Sample], dict[str, str]],
     params: SamplingParams,
     seed: int,
@@ -96,12 +85,13 @@ def _answer(
 ) -> list[Row]:
     rows: list[Row] = []
     asked: list[tuple[Row, str, Prompt]] = []
-    for sample, future in pending:
-        try:
-            video = future.result()
-        except VideoError as error:
-            rows.append({"id": sample.id, "error": {"reason": error.reason, "detail": str(error)}})
+    for sample, loaded in batch:
+        if loaded.error is not None:
+            reason, detail = loaded.error.reason, loaded.error.detail
+            told = str(VideoError(sample.video, reason, detail))  # the quarantine has absolute paths, a first try not
+            rows.append({"id": sample.id, "error": {"reason": reason, "detail": told}})
             continue
+        video = alone(loaded.video, loaded.clip)
         row = {"id": sample.id, "input": _input(video, prompter), "answers": {}}
         rows.append(row)
         asked += [(row, name, prompter.ask(text, video, sample.meta)) for name, text in ask(sample).items()]

@@ -4,6 +4,8 @@
     OUT/samples.jsonl    the benchmark's samples, beside it what the conversion left out (docs/data.md)
     OUT/run.json         what the answers depend on; another run in the same folder must agree with it
     OUT/answers/N.jsonl  process N's answers, a line a sample, as they come: what a killed run goes on from
+    OUT/skipped.jsonl    videos that could not be read; gone when the evaluation is done
+    OUT/patches/         decoded videos, unless `store` names another folder
     OUT/results.jsonl    a line a sample: the sample, the answers, what was read, the scores
     OUT/summary.json     metrics with intervals, counts, settings, versions
     OUT/index.html       the page

@@ -26,9 +26,10 @@ from videostr.eval.summary import summarise
 from videostr.fingerprint import digest, fingerprint
 from videostr.model import Policy, load_policy
 from videostr.training.prompter import Prompter, model_frames
-from videostr.video import PatchStore, SkippedVideos
+from videostr.video import Quarantine
 
 Say = Callable[[str], None]
+SKIPPED = "skipped.jsonl"
 
 
 def evaluate(
@@ -60,8 +61,8 @@ def evaluate(
     say(f"{len(samples):,} samples, {len(samples) - todo:,} already answered{absent}; {_asked(identity)}")
     name, prefill = config.asked_with
     frames = model_frames(policy, config.frames)
-    store = PatchStore(config.store, int(config.store_gib * 2**30)) if config.store else None
-    prompter = Prompter(policy, name, config.written_times, frames, store, SkippedVideos(), prefill)
+    store, skipped = config.patch_store(out), Quarantine(out / SKIPPED)
+    prompter = Prompter(policy, name, config.written_times, frames, store, skipped, prefill)
     generate(
         prompter,
         samples,
@@ -72,7 +73,7 @@ def evaluate(
         params=config.decoding,
         seed=config.seed,
         batch_size=config.batch_size,
-        workers=config.workers,
+        reading=config,
         accelerator=accelerator,
         on_batch=on_batch,
     )
@@ -99,6 +100,7 @@ def _finish(
     summary = summarise(config, rows, conversion, identity, seconds)
     write_results(out, rows, summary)
     save_config(config, out / "config.yaml")
+    (out / SKIPPED).unlink(missing_ok=True)  # it spares a killed run; whoever asks again wants them tried again
     return summary
 
 

@@ -25,7 +25,6 @@ from videostr.recipe.config import RecipeConfig
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import read_set
 from videostr.recipe.stages import Stages
-from videostr.recipe.videos import read_videos
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
@@ -33,7 +32,7 @@ from videostr.training.loop import save_policy
 from videostr.training.prompter import Prompter, model_frames
 from videostr.training.sharding import check_sharding, keep_models_whole
 from videostr.versions import software_versions
-from videostr.video import FramePolicy, PatchStore, Quarantine
+from videostr.video import FramePolicy, Quarantine, read_clips
 
 NOT_SHOWN = ("store", "store_gib", "workers", "time_limit")  # of a prompt's settings: they change no number
 
@@ -51,7 +50,7 @@ class Recipe:
         self.accelerator = self.new_accelerator()
         check_sharding(self.accelerator)
         self.stages = Stages(out, seed, config.skip)
-        self.store = PatchStore(config.prompt.store or out / "patches", int(config.prompt.store_gib * 2**30))
+        self.store = config.prompt.patch_store(out)
 
     # What a recipe brings.
 
@@ -254,10 +253,9 @@ class Recipe:
         videos = sorted({sample.video for sample in samples})
         mine = videos[self.accelerator.process_index :: self.accelerator.num_processes]
         bad, progress = set(), Progress("videos read", len(mine))
-        for done, (video, error) in enumerate(read_videos(mine, frames, self.store, self.skipped, self.config.prompt)):
-            if error is not None:
-                self.skipped.add(error)
-                bad.add(video)
+        for done, loaded in enumerate(read_clips(mine, frames, self.config.prompt, self.store, self.skipped)):
+            if loaded.error is not None:
+                bad.add(loaded.clip.path)
             progress(done + 1)
         bad = set(gather_object(sorted(bad)))
         return [sample for sample in samples if sample.video not in bad]

@@ -9,7 +9,7 @@ from videostr.model.tiny import TinyConfig
 from videostr.rewards import RewardSpec, load_reward
 from videostr.sft import SFTConfig
 from videostr.training.config import at_least
-from videostr.video import FramePolicy
+from videostr.video import FramePolicy, ReadingConfig
 
 
 @dataclass
@@ -30,13 +30,11 @@ class ModelConfig:
 
 
 @dataclass
-class PromptConfig:
+class PromptConfig(ReadingConfig):
     """name: of `videostr.data.prompts.PROMPTS`. written_times: write each frame pair's time before it, in seconds.
 
     frames: which frames and what size; patch and merge size, mean and std are the model's own and are filled in.
-    store: folder for decoded videos, which runs may share (null: `patches` of the run's own); store_gib: its largest
-    size. workers: processes that read a stage's videos into it beforehand; a file may then take time_limit seconds.
-    0: videos are read when they are needed, by the run itself.
+    workers: they read a stage's videos into the store before it begins.
     """
 
     name: str = "plain"
@@ -44,17 +42,11 @@ class PromptConfig:
     frames: FramePolicy = field(
         default_factory=lambda: FramePolicy(rule="transformers_qwen2_vl", min_pixels=28 * 28, max_pixels=28 * 28)
     )
-    store: str | None = None
-    store_gib: float = 20.0
-    workers: int = 0
-    time_limit: float = 120.0
 
     def __post_init__(self) -> None:
         if self.name not in PROMPTS:
             raise ValueError(f"prompt.name must be one of {', '.join(PROMPTS)}, got {self.name!r}")
-        at_least("prompt", self, 0, "store_gib", "workers")
-        if not self.time_limit > 0:
-            raise ValueError(f"prompt.time_limit must be above 0, got {self.time_limit}")
+        super().__post_init__()
 
 
 @dataclass

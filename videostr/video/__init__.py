@@ -7,6 +7,7 @@ from videostr.video.patches import VideoInputs, frames_to_inputs
 from videostr.video.policy import POLICIES, FramePolicy, named_policy
 from videostr.video.quarantine import Quarantine
 from videostr.video.readers import ReaderStatus, available_readers
+from videostr.video.reading import ReadingConfig, read_clips
 from videostr.video.sources import FrameArray, ImageFolder
 from videostr.video.store import PatchStore
 
@@ -21,6 +22,7 @@ __all__ = [
     "PatchStore",
     "Quarantine",
     "ReaderStatus",
+    "ReadingConfig",
     "SkippedVideos",
     "VideoError",
     "VideoInputs",
@@ -31,4 +33,5 @@ __all__ = [
     "load_video",
     "named_policy",
     "plan",
+    "read_clips",
 ]

@@ -32,7 +32,7 @@ class Clip(NamedTuple):
     end: float | None = None
 
 
-def _as_clip(clip: str | os.PathLike | ImageFolder | Clip) -> Clip:
+def as_clip(clip: str | os.PathLike | ImageFolder | Clip) -> Clip:
     if isinstance(clip, Clip):
         return clip
     return Clip(clip if isinstance(clip, ImageFolder) else os.fspath(clip))
@@ -100,7 +100,7 @@ class VideoLoader:
             raise ValueError(f"position: expected 0 to {len(clips)}, the number of clips, got {position!r}")
         get_reader(reader)
         check_policy(policy)
-        self.clips = [_as_clip(clip) for clip in clips]
+        self.clips = [as_clip(clip) for clip in clips]
         for clip in self.clips:
             check_clip(clip.start, clip.end)
         self.policy, self.reader, self.prefetch, self.time_limit = policy, reader, prefetch, time_limit

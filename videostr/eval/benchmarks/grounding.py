@@ -50,9 +50,9 @@ def ask(sample: Sample, prompt: str) -> dict[str, str]:
 
 def score(sample: Sample, answers: Answers | None, context: Context, released: bool = False) -> Scored:
     parsed = None if answers is None else context.parser(answers[QUESTION])
-    clip = clip_of(sample)
-    if clip is not None and parsed is not None and parsed.span is not None:  # the model counts from the clip's start
-        parsed = parsed._replace(span=(parsed.span[0] + clip[0], parsed.span[1] + clip[0]))
+    begin = clip_of(sample).start
+    if begin is not None and parsed is not None and parsed.span is not None:  # the model counts from the clip's start
+        parsed = parsed._replace(span=(parsed.span[0] + begin, parsed.span[1] + begin))
     cells = interval_cells(sample, parsed)
     if "subset" in sample.meta:
         cells |= {f"{name}/{sample.meta['subset']}": cells[name] for name in ("iou", *HEADLINE[:3])}

@@ -22,13 +22,12 @@ from videostr.recipe.config import PromptConfig
 from videostr.recipe.grounding.config import DifficultyConfig
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import write_set
-from videostr.recipe.videos import read_videos
 from videostr.report.plots import difficulty_figure, to_png
 from videostr.rewards import RewardSpec, load_reward
 from videostr.rollout import SamplingParams
 from videostr.training.config import at_least
 from videostr.training.prompter import Prompter, model_frames
-from videostr.video import PatchStore, Quarantine
+from videostr.video import Quarantine, read_clips
 
 
 @dataclass
@@ -142,7 +141,7 @@ def run_difficulty(config: DifficultyRunConfig, out: Path) -> dict[str, Any]:
         mixed_precision=config.mixed_precision,
     )
     prompt = config.prompt
-    patches = PatchStore(prompt.store or out / "patches", int(prompt.store_gib * 2**30))
+    patches = prompt.patch_store(out)
     skipped = Quarantine(out / "skipped/videos.jsonl")
 
     def prompter() -> Prompter:
@@ -151,9 +150,8 @@ def run_difficulty(config: DifficultyRunConfig, out: Path) -> dict[str, Any]:
         if prompt.workers:
             videos = sorted({sample.video for sample in samples})
             mine = videos[accelerator.process_index :: accelerator.num_processes]
-            for _, error in read_videos(mine, frames, patches, skipped, prompt):
-                if error is not None:
-                    skipped.add(error)
+            for _ in read_clips(mine, frames, prompt, patches, skipped):
+                pass  # what cannot be read is in `skipped` now
             accelerator.wait_for_everyone()
         return Prompter(policy, prompt.name, prompt.written_times, frames, patches, skipped)
 
