@@ -106,7 +106,7 @@ class VideoStrConfig(RecipeConfig):
                 hidden=96,
                 layers=3,
                 mlp=288,
-                vision_hidden=64,
+                vision_hidden=96,
                 vision_layers=2,
                 vision_mlp=128,
                 vocab_size=640,
@@ -124,11 +124,11 @@ class VideoStrConfig(RecipeConfig):
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=1200,
+            steps=1400,
             batch_size=16,
             micro_batch=16,
-            optim=OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=150, eval_every=300),
+            optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
+            loop=LoopConfig(save_every=200, eval_every=350),
         )
     )
     reward: str = "video_str"
