@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import os
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -58,6 +59,9 @@ def encode(
                 frame.sample_rate, frame.pts = 16000, i * 1024
                 out.mux(sound.encode(frame))
             out.mux(sound.encode(None))
+    if codec == "libsvtav1" and hasattr(os, "sched_setscheduler"):
+        # Run as root it leaves this thread, and whatever is started from it, before all other processes (FIFO, 99).
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     if matrix:
         set_matrix(path, matrix)
     return path
