@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from videostr import ops
@@ -283,6 +283,7 @@ OPTIONS = st.fixed_dictionaries(
         "vespo_k": st.sampled_from([(2.0, 3.0), (0.5, 1.5)]),
     }
 ).map(allowed)
+CANCELLING = {"loss_type": "bnpo", "kl_type": "k1", "kl_bias_correction": True, "clip_low": 0.0}
 
 
 def draw_case(seed, n, length, dtype, wide=False):
@@ -318,14 +319,17 @@ def evaluate(function, case, advantage, mask, options):
 
 @settings(max_examples=120, deadline=None)
 @given(OPTIONS, st.integers(1, 6), st.integers(1, 9), st.integers(0, 999), st.booleans())
+@example(CANCELLING, 3, 3, 29, True)
 def test_against_the_specification(options, n, length, seed, wide):
     case, advantage, mask = draw_case(seed, n, length, torch.float64, wide)
     loss, stats, grads = evaluate(ops.policy_loss, case, advantage, mask, options)
     true_loss, true_stats, true_grads = evaluate(ops.reference.policy_loss, case, advantage, mask, options)
     torch.testing.assert_close(loss, true_loss, rtol=1e-9, atol=1e-9)
     assert stats.keys() == true_stats.keys()
+    # A KL of up to 200 times a ratio of up to exp(20): where such terms cancel, their rounding is left.
+    rounding = max(1e-9, 1e-15 * 200 * float(true_stats["ratio_max"]))
     for name, value in stats.items():
-        torch.testing.assert_close(value, true_stats[name], rtol=1e-9, atol=1e-9, msg=name)
+        torch.testing.assert_close(value, true_stats[name], rtol=1e-9, atol=rounding, msg=name)
     for mine, true in zip(grads, true_grads, strict=True):
         assert not mine[~mask].any()
         torch.testing.assert_close(mine, true, rtol=1e-9, atol=1e-9)
