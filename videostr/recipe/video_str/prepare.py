@@ -89,7 +89,7 @@ def _turned(config: DataConfig, directory: Path, seed: int, test: list[Sample]) 
     world = replace(config.world, turn=config.turn)
     folder, count = directory / "world/turned", config.test_scenes
     write_scenes(folder, {"scannet": count}, seed, world, "test", _progress("turned", count))
-    videos = folder / "scannet/videos"
+    videos = (folder / "scannet/videos").absolute()  # as the builder names those of the other sets
     return [
         replace(sample, id=f"turned-{sample.id}", video=str(videos / Path(sample.video).name))
         for sample in test
