@@ -56,10 +56,9 @@ class SpatialTask:
         """Means over the rows.
 
         accuracy (choices), mra (numbers), iou (boxes and tubes); score: the mean over the kinds that there are.
-        PARTS: of the graph's score. distance_error: in the graph's unit,
-        angle_error: in degrees; an edge that is missing counts as the largest error that the score knows.
-        tasks: of each task and measure the score and the number of samples. format: share of well-formed answers;
-        samples.
+        PARTS: of the graph's score. distance_error: in the graph's unit, angle_error: in degrees; an edge that is
+        missing counts as the largest error that the score knows. tasks: of each task and measure the score and the
+        number of samples. format: share of well-formed answers. samples: how many.
         """
         found: dict[str, Any] = {}
         for measure in ("accuracy", "mra", "iou"):

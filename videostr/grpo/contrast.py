@@ -8,6 +8,7 @@ above 0.1.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from videostr.data.samples import Sample
 from videostr.grpo.config import ContrastConfig, GRPOConfig
@@ -15,6 +16,9 @@ from videostr.rewards import Reward, score_answers
 from videostr.rollout import sample_groups
 from videostr.training.order import group_seed
 from videostr.training.prompter import Prompter
+
+if TYPE_CHECKING:  # which imports this
+    from videostr.grpo.rollout import Group
 
 
 def shuffled_means(
@@ -32,7 +36,7 @@ def shuffled_means(
     return means
 
 
-def with_bonus(group, shuffled_mean: float, contrast: ContrastConfig):
+def with_bonus(group: "Group", shuffled_mean: float, contrast: ContrastConfig) -> "Group":
     """The group with the bonus in its rewards, and as a term "contrast"."""
     right_G = group.terms[contrast.term]
     helps = float(right_G.mean()) >= contrast.ratio * shuffled_mean

@@ -5,6 +5,7 @@ else happens between them, and by what task answers are scored.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -37,7 +38,7 @@ from videostr.video import FramePolicy, Quarantine, read_clips
 NOT_SHOWN = ("store", "store_gib", "workers", "time_limit")  # of a prompt's settings: they change no number
 
 
-class Recipe:
+class Recipe(ABC):
     """sets: the names of the sample files that `prepare` writes. evaluations: model -> the stage that scores it."""
 
     sets: ClassVar[tuple[str, ...]] = ("cold_start", "train", "test")
@@ -54,17 +55,17 @@ class Recipe:
 
     # What a recipe brings.
 
+    @abstractmethod
     def work(self, settings: dict[str, Any]) -> None:
         """Run the stages in order. settings: the configuration without what changes no number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare_data(self) -> None:
         """Write the files of `sets` under OUT/data. The main process alone calls it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare_model(self) -> None:
         """Write the small model to OUT/models/tiny. The main process alone calls it, and only without a checkpoint."""
-        raise NotImplementedError
 
     def findings(self) -> dict[str, Any]:
         """What else the summary says."""

@@ -55,8 +55,8 @@ class RewardChange:
     """What is changed of the reward's spec, for ablations and for answers of another length.
 
     drop: terms that are left out. gate: what a gated term's gate must be above, in place of the spec's own; below 0 the
-    gate is always open. angle: of the terms that score
-    angles; "direction" is absolute, and changes when the camera turns. length: tokens from .. to that earn the bonus.
+    gate is always open. angle: of the terms that score angles; "direction" is absolute, and changes when the camera
+    turns. length: tokens from .. to that earn the bonus.
     """
 
     drop: list[str] = field(default_factory=list)
