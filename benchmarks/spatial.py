@@ -1,0 +1,46 @@
+"""python -m benchmarks.spatial OUT [OUT …]
+
+Whether the graphs that a finished run of recipes/video_str.py drew follow the video, for docs/results.md: the
+correlation of written with true positions, by stage, source and axis, over classes that stand once in a frame on both
+sides.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from statistics import correlation
+
+from videostr.graph import Frame, parse_graph, read_graph
+
+STAGES = ("sft", "rl")
+AXES = ("x", "y")
+
+
+def places(frame: Frame) -> dict[str, tuple[float, ...]]:
+    """The position of each class that stands once."""
+    names = [node.name for node in frame.nodes]
+    return {node.name: node.position for node in frame.nodes if names.count(node.name) == 1}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", nargs="+", type=Path, help="output folder of a run")
+    for out in parser.parse_args().out:
+        samples = map(json.loads, (out / "data/test.jsonl").open())
+        truth = {sample["id"]: read_graph(sample["meta"]["graph"]).frames for sample in samples}
+        for stage in STAGES:
+            path = out / "eval" / f"{stage}.jsonl"
+            pairs = defaultdict(list)
+            for row in map(json.loads, path.open()) if path.exists() else ():
+                for written, true in zip(parse_graph(row["text"]).frames, truth[row["id"]], strict=False):
+                    said, is_at = places(written), places(true)
+                    pairs[row["source"]] += [(said[name], is_at[name]) for name in said.keys() & is_at.keys()]
+            for source, both in sorted(pairs.items()):
+                found = (correlation([p[k] for p, _ in both], [t[k] for _, t in both]) for k in range(len(AXES)))
+                text = ", ".join(f"{axis} {value:+.2f}" for axis, value in zip(AXES, found, strict=True))
+                print(f"{out} {stage} {source}: correlation {text} ({len(both)} objects)")
+
+
+if __name__ == "__main__":
+    main()
