@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +150,10 @@ class RewardSpec:
         order = [*self.task, *(name for name in self.terms if name not in self.task)]
         first = ["ok"] * len(reasons[order[0]])
         for name in reversed(order):
-            if not _FINE.issuperset(reasons[name]):
-                for row, code in enumerate(reasons[name]):
-                    if code not in _FINE:
-                        first[row] = f"{name}/{code}"
+            wrong = set(reasons[name]) - _FINE
+            if wrong:
+                for row in compress(range(len(first)), map(wrong.__contains__, reasons[name])):
+                    first[row] = f"{name}/{reasons[name][row]}"
         return first
 
     def _parsed(self, batch: Completions) -> Sequence[Any]:

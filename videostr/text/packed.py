@@ -1,7 +1,6 @@
 """Many texts as two tensors, as the parsers among the operators take them."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 import torch
@@ -17,7 +16,8 @@ def pack_texts(texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         row = next(row for row, text in enumerate(texts) if not isinstance(text, str))
         raise TypeError(f"texts[{row}]: expected str, got {type(texts[row]).__name__}") from None
     parts = texts if ascii_only else [text.encode("utf-8", "surrogatepass") for text in texts]
-    offsets_N1 = np.fromiter(accumulate(map(len, parts), initial=0), np.int64, len(parts) + 1)
+    offsets_N1 = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=offsets_N1[1:])
     text_C = torch.empty(int(offsets_N1[-1]), dtype=torch.uint8)
     data = memoryview(text_C.numpy())
     for first in range(0, len(parts), _AT_ONCE):

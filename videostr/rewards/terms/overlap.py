@@ -31,15 +31,18 @@ def as_span_sets(column: list) -> list[list[Span]]:
 
 def _as_spans(value: object) -> list[Span] | None:
     """A sample's true intervals, from [[start, end], …] or one [start, end]; None for anything else."""
-    if isinstance(value, str | bytes | Mapping):
+    if type(value) is not list and isinstance(value, str | bytes | Mapping):
         return None
+    spans = []
     try:
-        pairs = [value] if len(value) == 2 and not hasattr(value[0], "__len__") else value
-        spans = [(float(start), float(end)) for start, end in pairs if not isinstance(start, str)]
+        for start, end in [value] if len(value) == 2 and not hasattr(value[0], "__len__") else value:
+            first, last = float(start), float(end)
+            if isinstance(start, str) or not -_INFINITE < first < last < _INFINITE:
+                return None
+            spans.append((first, last))
     except (TypeError, ValueError, OverflowError):
         return None
-    right = len(spans) == len(pairs) and all(-_INFINITE < start < end < _INFINITE for start, end in spans)
-    return spans if right else None
+    return spans
 
 
 def as_durations(column: Sequence[float]) -> torch.Tensor:
