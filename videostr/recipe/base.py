@@ -26,6 +26,7 @@ from videostr.recipe.config import RecipeConfig
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import read_set
 from videostr.recipe.stages import Stages
+from videostr.recipe.warmup import DrawLesson, warm_up
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
@@ -66,6 +67,10 @@ class Recipe(ABC):
     @abstractmethod
     def prepare_model(self) -> None:
         """Write the small model to OUT/models/tiny. The main process alone calls it, and only without a checkpoint."""
+
+    @abstractmethod
+    def lessons(self) -> DrawLesson | None:
+        """What the small model is warmed up on; None where the videos are the user's."""
 
     def findings(self) -> dict[str, Any]:
         """What else the summary says."""
@@ -117,6 +122,10 @@ class Recipe(ABC):
         self.skipped = Quarantine(self.out / "skipped/videos.jsonl")
         self.stages.run("model", model, ["models/tiny"], self._make_model)
 
+    def warmup_stage(self, settings: Any) -> None:
+        outputs = ["models/base", "metrics/warmup.jsonl"]
+        self.stages.run("warmup", settings, outputs, self.warmup, scratch=["checkpoints/warmup"])
+
     def sft_stage(self, settings: Any) -> None:
         self.stages.run("sft", settings, ["models/sft", "metrics/sft.jsonl"], self.sft, scratch=["checkpoints/sft"])
 
@@ -140,6 +149,27 @@ class Recipe(ABC):
         if self.accelerator.is_main_process and self.config.model.path is None:
             self.prepare_model()
         self.accelerator.wait_for_everyone()
+
+    def warmup(self) -> dict:
+        """The small model learns to see; a checkpoint, or a small model for the user's own videos, stays as it is."""
+        if self.config.model.path is not None:
+            return {}
+        config, lessons = self.config.warmup, self.lessons()
+        accelerator = self.new_accelerator(config.loop.trackers)
+        prompter = self.prompter("tiny")
+        if lessons is not None:
+            progress = Progress("warmup", config.steps)
+            warm_up(
+                prompter,
+                lessons,
+                config,
+                out_dir=self.out,
+                accelerator=accelerator,
+                seed=self.seed,
+                on_step=lambda step, row: progress(step, f"loss {row['loss']:.3f}"),
+            )
+        save_policy(prompter.policy, self.out / "models/base", accelerator)
+        return {}
 
     def cold_start_samples(self) -> list[Sample]:
         """The samples that SFT learns from, each with a response."""

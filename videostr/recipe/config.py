@@ -8,7 +8,7 @@ from videostr.grpo import GRPOConfig
 from videostr.model.tiny import TinyConfig
 from videostr.rewards import RewardSpec, load_reward
 from videostr.sft import SFTConfig
-from videostr.training.config import at_least
+from videostr.training.config import LoopConfig, OptimConfig, at_least
 from videostr.video import FramePolicy, ReadingConfig
 
 
@@ -65,6 +65,23 @@ class EvalConfig:
 
 
 @dataclass
+class WarmupConfig:
+    """The small model's substitute for pretraining (videostr.recipe.warmup).
+
+    steps: updates, of batch_size clips each."""
+
+    steps: int = 800
+    batch_size: int = 32
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98)
+    )
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=100))
+
+    def __post_init__(self) -> None:
+        at_least("warmup", self, 1, "steps", "batch_size")
+
+
+@dataclass
 class RecipeConfig:
     """What a recipe's own configuration extends.
 
@@ -75,6 +92,7 @@ class RecipeConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
+    warmup: WarmupConfig = field(default_factory=WarmupConfig)
     sft: SFTConfig = field(default_factory=SFTConfig)
     reward: str = "tvg"
     grpo: GRPOConfig = field(default_factory=GRPOConfig)

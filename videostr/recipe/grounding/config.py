@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from videostr.data.difficulty import select
 from videostr.data.world import WorldConfig
 from videostr.grpo import GRPOConfig, SamplingConfig
-from videostr.recipe.config import RecipeConfig
+from videostr.recipe.config import RecipeConfig, WarmupConfig
 from videostr.rewards import RewardSpec
 from videostr.sft import SFTConfig
 from videostr.training.config import LoopConfig, OptimConfig, at_least
@@ -40,21 +40,13 @@ class DataConfig:
 
 
 @dataclass
-class WarmupConfig:
-    """The small model's substitute for pretraining (videostr.recipe.grounding.warmup).
+class GroundingWarmupConfig(WarmupConfig):
+    """captions: the share of clips without a sentence (videostr.recipe.grounding.warmup)."""
 
-    steps: updates, of batch_size clips each; captions: the share of clips without a sentence."""
-
-    steps: int = 800
-    batch_size: int = 32
     captions: float = 0.4
-    optim: OptimConfig = field(
-        default_factory=lambda: OptimConfig(lr=2e-3, lr_vision=1e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98)
-    )
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_every=100))
 
     def __post_init__(self) -> None:
-        at_least("warmup", self, 1, "steps", "batch_size")
+        super().__post_init__()
         if not 0 <= self.captions <= 1:
             raise ValueError(f"warmup.captions must be a share in [0, 1], got {self.captions}")
 
@@ -96,7 +88,7 @@ class TwoStageConfig(RecipeConfig):
     skippable: ClassVar = ("base", "cold_start", "sft", "sft_eval", "difficulty", "rl", "rl_eval")
 
     data: DataConfig = field(default_factory=DataConfig)
-    warmup: WarmupConfig = field(default_factory=WarmupConfig)
+    warmup: GroundingWarmupConfig = field(default_factory=GroundingWarmupConfig)
     min_iou: float = 0.5
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(

@@ -1,6 +1,7 @@
 """The two-stage recipe, stage by stage."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ from videostr.recipe.command import RunArguments
 from videostr.recipe.grounding.config import TwoStageConfig
 from videostr.recipe.grounding.difficulty import open_store, score_and_select
 from videostr.recipe.grounding.prepare import prepare_data, prepare_model
-from videostr.recipe.grounding.warmup import warm_up
-from videostr.recipe.progress import Progress
+from videostr.recipe.grounding.warmup import draw_lesson
 from videostr.recipe.sample_sets import write_set
-from videostr.training.loop import save_policy
+from videostr.recipe.warmup import DrawLesson
 from videostr.training.prompter import Prompter
 
 
@@ -39,13 +39,7 @@ class TwoStage(Recipe):
         answers = settings["eval"]["max_new_tokens"]
         files = [data["train"], data["test"], data["cold_start"]]
         self.prepare_stages(data, files, [model["path"], model["tiny"], prompt["name"]])
-        stages.run(
-            "warmup",
-            [settings["warmup"], prompt],
-            ["models/base", "metrics/warmup.jsonl"],
-            self.warmup,
-            scratch=["checkpoints/warmup"],
-        )
+        self.warmup_stage([settings["warmup"], prompt])
         stages.depend_on([prompt, to_dict(self.reward), model["dtype"], settings["mixed_precision"]])
         self.evaluation_stage("base", answers)
         stages.run("cold_start", settings["min_iou"], ["data/cold_start_kept.jsonl"], self.filter_cold_start)
@@ -61,25 +55,9 @@ class TwoStage(Recipe):
     def prepare_model(self) -> None:
         prepare_model(self.config, self.out, self.seed)
 
-    def warmup(self) -> dict:
-        """The small model learns to see; a checkpoint, or a small model for the user's own videos, stays as it is."""
-        if self.config.model.path is not None:
-            return {}
-        accelerator = self.new_accelerator(self.config.warmup.loop.trackers)
-        prompter = self.prompter("tiny")
-        if self.config.data.train is None:
-            progress = Progress("warmup", self.config.warmup.steps)
-            warm_up(
-                prompter,
-                self.config.data.world,
-                self.config.warmup,
-                out_dir=self.out,
-                accelerator=accelerator,
-                seed=self.seed,
-                on_step=lambda step, row: progress(step, f"loss {row['loss']:.3f}"),
-            )
-        save_policy(prompter.policy, self.out / "models/base", accelerator)
-        return {}
+    def lessons(self) -> DrawLesson | None:
+        config = self.config
+        return partial(draw_lesson, config.data.world, config.warmup.captions) if config.data.train is None else None
 
     def filter_cold_start(self) -> dict:
         samples = self.samples("cold_start")

@@ -10,7 +10,7 @@ from videostr.data.scenes import ScenesConfig
 from videostr.data.stv.annotate import AnnotatorConfig
 from videostr.grpo import GRPOConfig, LossConfig, SamplingConfig
 from videostr.model.tiny import TinyConfig
-from videostr.recipe.config import EvalConfig, ModelConfig, PromptConfig, RecipeConfig
+from videostr.recipe.config import EvalConfig, ModelConfig, PromptConfig, RecipeConfig, WarmupConfig
 from videostr.rewards import RewardSpec, TermSpec, load_reward
 from videostr.sft import SFTConfig
 from videostr.training.config import LoopConfig, OptimConfig, at_least
@@ -103,6 +103,7 @@ class VideoStrConfig(RecipeConfig):
     model: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             tiny=TinyConfig(
+                family="qwen3_vl",
                 hidden=96,
                 layers=3,
                 mlp=288,
@@ -110,16 +111,22 @@ class VideoStrConfig(RecipeConfig):
                 vision_layers=2,
                 vision_mlp=128,
                 vocab_size=640,
-                patch_size=28,
+                patch_size=16,
             )
         )
     )
     prompt: PromptConfig = field(
         default_factory=lambda: PromptConfig(
             name="video_str_plain",
-            frames=FramePolicy(
-                rule="transformers_qwen2_vl", num_frames=4, min_pixels=56 * 56 * 4, max_pixels=56 * 56 * 4
-            ),
+            written_times=False,  # Qwen3-VL writes them itself
+            frames=FramePolicy(rule="transformers_qwen2_vl", num_frames=8, min_pixels=128 * 96, max_pixels=128 * 96),
+        )
+    )
+    warmup: WarmupConfig = field(
+        default_factory=lambda: WarmupConfig(
+            steps=800,
+            batch_size=12,
+            optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )
     )
     sft: SFTConfig = field(

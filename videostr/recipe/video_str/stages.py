@@ -1,6 +1,7 @@
 """The spatio-temporal reasoning recipe, stage by stage."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from videostr.recipe.base import Recipe
 from videostr.recipe.command import RunArguments
 from videostr.recipe.video_str.config import VideoStrConfig
 from videostr.recipe.video_str.prepare import prepare_data, prepare_model
+from videostr.recipe.video_str.warmup import draw_lesson
+from videostr.recipe.warmup import DrawLesson
 
 SETS = ("train", "test", "cold_start", "turned")
 
@@ -30,8 +33,9 @@ class VideoStr(Recipe):
         stages, (data, model, prompt) = self.stages, (settings[name] for name in ("data", "model", "prompt"))
         answers = [settings["eval"]["max_new_tokens"], settings["scale"], settings["tolerance"]]
         self.prepare_stages(data, [data[name] for name in SETS], [model["path"], model["tiny"], prompt["name"]])
+        self.warmup_stage([settings["warmup"], prompt])
         stages.depend_on([prompt, model["dtype"], settings["mixed_precision"]])
-        if model["path"] is not None:  # random weights answer nothing
+        if model["path"] is not None:  # the small model has not met a question yet
             self.evaluation_stage("base", answers)
         self.sft_stage([settings["sft"], model["sft_freeze_vision"], model["lora"]])
         self.evaluation_stage("sft", answers)
@@ -47,17 +51,15 @@ class VideoStr(Recipe):
     def prepare_model(self) -> None:
         prepare_model(self.config, self.out, self.seed)
 
+    def lessons(self) -> DrawLesson | None:
+        return partial(draw_lesson, self.config.data.world) if self.config.data.train is None else None
+
     def evaluate_turned(self) -> dict:
         """The trained models on the rooms that are filmed from elsewhere."""
         models = [model for model in ("base", "sft", "rl") if self.model_of(model) == model]
         if self.config.model.path is None or "base" in self.config.skip:  # as in the test set
             models.remove("base")
         return {model: self.evaluate_on("turned", model, f"eval/turned/{model}.jsonl") for model in models}
-
-    def model_path(self, model: str) -> str:
-        if model == "base" and self.config.model.path is None:
-            model = "tiny"
-        return super().model_path(model)
 
     def findings(self) -> dict[str, Any]:
         """turned: metrics by model. data: what the builder reported of each set, the blind baseline included."""

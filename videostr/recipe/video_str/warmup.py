@@ -1,0 +1,110 @@
+"""What the small model is taught before any question (videostr.recipe.warmup): to see what is where.
+
+Of every clip it draws a relation graph in the picture's own cells, of two of the frames that it sees, in the embedded
+default's prompt and grammar. And at the tokens of the video it says what lies there in the first frame of the pair: at
+the token that holds a thing's middle its class, its column as a letter and its row as a number, as on a chess board; at
+any other "no". The labels are exact. What it is never shown is a question, an answer, or a graph from above.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
+from videostr.graph import CELLS, Coordinates, Frame, Node, class_name, graph_to_json, render_graph
+from videostr.model import Prompt
+from videostr.recipe.warmup import Lesson
+from videostr.training.prompter import Prompter
+from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
+
+NOTHING = "no"
+ASKED = 2  # frames a lesson
+VISIBLE = 0.3  # the share of a thing that must be seen, as in the questions' graphs
+
+
+class Seen(NamedTuple):
+    """A thing in a frame: which body, its class, and its middle in cells of the picture."""
+
+    body: int
+    name: str
+    x: float
+    y: float
+
+
+def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random) -> Lesson:
+    """About a new clip."""
+    while True:
+        scene = draw_scene(rng, rng.choice(KINDS), world)
+        video, seen = see(scene, prompter.frames)
+        if any(seen):
+            return lesson_about(replace(prompter, prompt="video_str_plain"), video, seen, rng)
+
+
+def see(scene: Scene, frames: FramePolicy) -> tuple[VideoInputs, list[list[Seen]]]:
+    """The clip as the model sees it, drawn without a file, and what can be seen in each of its frames."""
+    count = frames.frame_count(scene.duration, scene.frames)
+    times = frames.pick(np.arange(scene.frames), scene.frames, count) / scene.fps  # as from the file
+    pictures, views = zip(*(render(scene, time) for time in times), strict=True)
+    return frames_to_inputs(np.stack(pictures), times, frames, scene.duration), [_seen(scene, v) for v in views]
+
+
+def _seen(scene: Scene, views: Sequence[View]) -> list[Seen]:
+    found = []
+    for view in views:
+        if view.visible >= VISIBLE:
+            x0, y0, x1, y1 = view.box
+            name = class_name(scene.bodies[view.body].label)
+            found.append(
+                Seen(view.body, name, (x0 + x1) / 2 * CELLS / scene.width, (y0 + y1) / 2 * CELLS / scene.height)
+            )
+    return found
+
+
+def lesson_about(prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], rng: random.Random) -> Lesson:
+    """seen: frame by frame; in at least one there is something."""
+    shown = [index for index, things in enumerate(seen) if things]
+    bodies = sorted({thing.body for things in seen for thing in things})
+    rank = dict(zip(bodies, rng.sample(bodies, len(bodies)), strict=True))
+    frames = []
+    for index in sorted(rng.sample(shown, min(ASKED, len(shown)))):
+        things = sorted(seen[index], key=lambda thing: rank[thing.body])
+        nodes = tuple(Node(thing.name, (thing.x, thing.y), str(thing.body)) for thing in things)
+        frames.append(Frame(round(float(video.timestamps[index]), 2), nodes))
+    graph = _numbered(frames)
+    meta = {"graph": graph_to_json(graph), "coordinates": Coordinates("grid", axes="image").to_json()}
+    prompt = prompter.ask("", video, meta)
+    return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{render_graph(graph, digits=0)}</think>")
+
+
+def _numbered(frames: Sequence[Frame]) -> list[Frame]:
+    """The objects' ids counted from 1 in the order in which they are written, as the cold start's answers do."""
+    numbers: dict[str, str] = {}
+    return [
+        frame._replace(
+            nodes=tuple(
+                node._replace(object=numbers.setdefault(node.object, str(len(numbers) + 1))) for node in frame.nodes
+            )
+        )
+        for frame in frames
+    ]
+
+
+def _said(
+    prompter: Prompter, prompt: Prompt, video: VideoInputs, seen: Sequence[Sequence[Seen]]
+) -> list[tuple[int, str]]:
+    frames = prompter.frames
+    pairs, rows, columns = (int(video.grid_thw[0]), *(int(n) // frames.merge_size for n in video.grid_thw[1:]))
+    words: list[list[str]] = [[] for _ in range(pairs * rows * columns)]
+    for pair in range(pairs):
+        for thing in seen[pair * frames.temporal_patch_size]:
+            row, column = (min(int(at / CELLS * n), n - 1) for at, n in ((thing.y, rows), (thing.x, columns)))
+            words[(pair * rows + row) * columns + column] += [
+                thing.name,
+                "abcdefghijk"[round(thing.x)],
+                str(min(round(thing.y), 9)),
+            ]
+    places = (prompt.input_ids_P == prompter.policy.base.config.video_token_id).nonzero().flatten().tolist()
+    return [(place, word) for place, here in zip(places, words, strict=True) for word in here or [NOTHING]]
