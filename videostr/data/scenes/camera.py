@@ -40,11 +40,12 @@ class Camera:
         """Camera coordinates in front of the camera -> pixels (N, 2); pixel (0, 0) covers 0..1."""
         return camera_N3[:, :2] / camera_N3[:, 2:] * self.focal + np.array(self.centre)
 
-    def rays(self, width: int, height: int) -> np.ndarray:
-        """(height, width, 3): the world directions through the pixels' centres, 1 long along the view."""
-        v, u = np.mgrid[:height, :width] + 0.5
-        inside = np.stack([(u - self.centre[0]) / self.focal, (v - self.centre[1]) / self.focal, np.ones_like(u)], -1)
-        return inside @ self.rotation
+    def rays(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, y and z, each (height, width): the world directions through the pixels' centres, 1 long along the view."""
+        u = (np.arange(width) + 0.5 - self.centre[0]) / self.focal
+        v = (np.arange(height)[:, None] + 0.5 - self.centre[1]) / self.focal
+        right, below, ahead = self.rotation.tolist()
+        return tuple(u * r + v * b + a for r, b, a in zip(right, below, ahead, strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Pictures of a scene with a depth buffer, and how much of each body can be seen in them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from videostr.data.scenes.plan import Body, Scene
 NEAR = 0.3  # metres in front of the camera: a body that comes nearer is not drawn
 # Corners of the unit box, and its faces as loops that are anticlockwise seen from outside.
 CORNERS = np.array([[x, y, z] for z in (0.0, 1.0) for y in (-0.5, 0.5) for x in (-0.5, 0.5)])
-FACES = ((4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6))  # top, then the sides; no underside
+FACES = np.array(
+    [(4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)]
+)  # top, then the sides; no underside
 SHADES = (1.0, 0.82, 0.82, 0.64, 0.64)
 SKY = np.array([170.0, 200.0, 230.0])
 
@@ -55,10 +58,8 @@ def render(scene: Scene, time: float) -> tuple[np.ndarray, list[View]]:
             continue
         pixels_82 = camera.to_image(seen_8)
         mask = np.zeros(shape, bool)
-        for face, shade in zip(FACES, SHADES, strict=True):
-            _draw_face(
-                seen_8[list(face)], pixels_82[list(face)], camera, shade, number, body, picture, depth, owner, mask
-            )
+        for corners_4, normal, offset, shade in _facing(seen_8):
+            _draw_face(pixels_82[corners_4], normal, offset, camera, shade, number, body, picture, depth, owner, mask)
         if mask.any():
             alone[number] = mask
             views.append((number, pixels_82))
@@ -76,19 +77,28 @@ def render(scene: Scene, time: float) -> tuple[np.ndarray, list[View]]:
     return picture.round().astype(np.uint8), found
 
 
-def _draw_face(face_43, pixels_42, camera: Camera, shade, number, body: Body, picture, depth, owner, mask) -> None:
-    normal = np.cross(face_43[1] - face_43[0], face_43[2] - face_43[0])
-    offset = normal @ face_43[0]
-    if offset >= 0:  # seen from behind
-        return
-    edges = mask.shape[::-1]
-    x0, y0 = np.clip(np.floor(pixels_42.min(0)), 0, edges).astype(int)
-    x1, y1 = np.clip(np.ceil(pixels_42.max(0)), 0, edges).astype(int)
+def _facing(seen_8: np.ndarray) -> list[tuple[np.ndarray, list[float], float, float]]:
+    """Of the faces that the camera looks at: corners' indices, the plane (normal, normal @ point), shade."""
+    faces_543 = seen_8[FACES]
+    (ax, ay, az), (bx, by, bz) = ((faces_543[:, k] - faces_543[:, k - 1]).T for k in (1, 2))
+    normals_53 = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+    offsets_5 = (normals_53 * faces_543[:, 0]).sum(-1)
+    return [(FACES[k], normals_53[k].tolist(), offsets_5[k], SHADES[k]) for k in np.flatnonzero(offsets_5 < 0)]
+
+
+def _draw_face(
+    pixels_42, normal, offset, camera: Camera, shade, number, body: Body, picture, depth, owner, mask
+) -> None:
+    height, width = mask.shape
+    points = pixels_42.tolist()
+    xs, ys = zip(*points, strict=True)
+    x0, x1 = max(math.floor(min(xs)), 0), min(math.ceil(max(xs)), width)
+    y0, y1 = max(math.floor(min(ys)), 0), min(math.ceil(max(ys)), height)
     if x0 >= x1 or y0 >= y1:
         return
-    v, u = np.mgrid[y0:y1, x0:x1] + 0.5
-    inside = np.ones(u.shape, bool)
-    for (ax, ay), (bx, by) in zip(pixels_42, np.roll(pixels_42, -1, 0), strict=True):
+    u, v = np.arange(x0, x1) + 0.5, np.arange(y0, y1)[:, None] + 0.5
+    inside = np.ones((y1 - y0, x1 - x0), bool)
+    for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1], strict=True):
         inside &= (bx - ax) * (v - ay) - (by - ay) * (u - ax) <= 0
     a, b = (u - camera.centre[0]) / camera.focal, (v - camera.centre[1]) / camera.focal
     facing = normal[0] * a + normal[1] * b + normal[2]
@@ -103,23 +113,21 @@ def _draw_face(face_43, pixels_42, camera: Camera, shade, number, body: Body, pi
 
 def background(scene: Scene, camera: Camera) -> np.ndarray:
     """(height, width, 3) float64: the ground in squares of a metre, walls around a room, sky above open ground."""
-    rays = camera.rays(scene.width, scene.height)
+    ray_x, ray_y, ray_z = camera.rays(scene.width, scene.height)
     x, y, z = camera.position
-    down = rays[..., 2] < 0
-    reach = np.where(down, -z / np.where(down, rays[..., 2], -1.0), np.inf)
+    down = ray_z < 0
+    reach = np.where(down, -z / np.where(down, ray_z, -1.0), np.inf)
     if scene.room is not None:
-        half = np.array(scene.room) / 2
-        for axis, at in ((0, x), (1, y)):
-            for wall in (-half[axis], half[axis]):
-                along = rays[..., axis]
+        for along, at, side in ((ray_x, x, scene.room[0]), (ray_y, y, scene.room[1])):
+            for wall in (-side / 2, side / 2):
                 # Only the inner sides: a wall between the camera and the room is left out, as in a doll's house.
-                away = along * np.sign(wall) > 1e-9
+                away = along * math.copysign(1.0, wall) > 1e-9
                 reach = np.minimum(reach, np.where(away, (wall - at) / np.where(away, along, 1.0), np.inf))
-    far = ~np.isfinite(reach)
-    hit = rays * np.where(far, 0.0, reach)[..., None]
-    gx, gy, gz = hit[..., 0] + x, hit[..., 1] + y, hit[..., 2] + z
-    squares = (np.floor(gx) + np.floor(gy)) % 2 * 10
-    ground = np.array(scene.ground) + squares[..., None]
-    wall = np.array(scene.ground) * 1.15 + 18
-    picture = np.where((gz > 1e-6)[..., None], wall, ground)
-    return np.clip(np.where(far[..., None], SKY, picture), 0, 255)
+    far = np.isinf(reach)
+    reach[far] = 0.0
+    on_wall = ray_z * reach + z > 1e-6
+    squares = (np.floor(ray_x * reach + x) + np.floor(ray_y * reach + y)) % 2 * 10
+    picture = np.array(scene.ground, np.float64) + squares[..., None]
+    picture[on_wall] = np.array(scene.ground) * 1.15 + 18
+    picture[far] = SKY
+    return np.clip(picture, 0, 255, out=picture)
