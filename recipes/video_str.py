@@ -6,7 +6,7 @@
 
     python recipes/video_str.py --ablation --out runs/ablation
 
-Stages: prepare, model, base (of a checkpoint), sft, sft_eval, rl, rl_eval, turned. Each is remembered under OUT; the
+Stages: prepare, model, warmup, base (of a checkpoint), sft, sft_eval, rl, rl_eval, turned. Each is remembered under OUT; the
 same command continues an interrupted run.
 """
 
@@ -20,6 +20,8 @@ SMOKE = (
     "data.train_scenes=3",
     "data.test_scenes=3",
     "data.test_pairs=24",
+    "warmup.steps=10",
+    "warmup.batch_size=4",
     "sft.steps=12",
     "sft.loop.save_every=6",
     "sft.loop.eval_every=0",

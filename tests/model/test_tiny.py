@@ -1,13 +1,16 @@
 """The small model made from nothing: a real checkpoint's layout, a tokenizer that loses nothing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from transformers import AutoConfig, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoConfig, AutoTokenizer
 
 from model.tiny import messages
 from videostr.model import GroupedPolicy, build_prompt, load_policy, pack_groups
+from videostr.model.load import FAMILIES
 from videostr.model.tiny import SPECIAL_TOKENS, TAGS, TinyConfig, train_tokenizer, write_tiny_policy
 from videostr.rollout import SamplingParams, sample_groups
 from videostr.video import FramePolicy, frames_to_inputs
@@ -25,10 +28,15 @@ def tokenizer():
     return train_tokenizer(TEXTS * 5, 400)
 
 
+@pytest.fixture(scope="module", params=["qwen2_5_vl", "qwen3_vl"])
+def family(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(family, tmp_path_factory):
     path = tmp_path_factory.mktemp("tiny")
-    write_tiny_policy(path, TEXTS * 5, SMALL, seed=3)
+    write_tiny_policy(path, TEXTS * 5, replace(SMALL, family=family), seed=3)
     return path
 
 
@@ -73,17 +81,17 @@ def test_saved_tokenizer_is_the_same(tokenizer, tmp_path):
     )
 
 
-def test_parameters(tmp_path):
-    write_tiny_policy(tmp_path, TEXTS, TinyConfig(), seed=0)
+def test_parameters(family, tmp_path):
+    write_tiny_policy(tmp_path, TEXTS, TinyConfig(family=family), seed=0)
     count = sum(parameter.numel() for parameter in load_policy(tmp_path).base.parameters())
     assert 0.8e6 < count < 3e6
 
 
-def test_loads_like_any_checkpoint(folder):
-    assert AutoConfig.from_pretrained(folder).model_type == "qwen2_5_vl"
-    plain = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder)
+def test_loads_like_any_checkpoint(family, folder):
+    assert AutoConfig.from_pretrained(folder).model_type == family
+    plain = FAMILIES[family].from_pretrained(folder)
     policy = load_policy(folder)
-    assert policy.family == "qwen2_5_vl"
+    assert policy.family == family
     assert policy.eos_ids == (policy.tokenizer.convert_tokens_to_ids("<|im_end|>"),)
     for name, parameter in plain.named_parameters():
         assert torch.equal(parameter, policy.base.get_parameter(name)), name
@@ -109,23 +117,34 @@ def test_samples_and_trains(folder):
     assert policy.base.get_parameter("model.visual.patch_embed.proj.weight").grad.abs().max() > 0
 
 
-def test_seed_decides_the_weights_and_nothing_else_does(folder, tmp_path):
+def test_seed_decides_the_weights_and_nothing_else_does(family, folder, tmp_path):
+    small = replace(SMALL, family=family)
     torch.manual_seed(11)
     state = torch.get_rng_state()
-    write_tiny_policy(tmp_path / "same", TEXTS * 5, SMALL, seed=3)
+    write_tiny_policy(tmp_path / "same", TEXTS * 5, small, seed=3)
     assert torch.equal(torch.get_rng_state(), state)
-    write_tiny_policy(tmp_path / "other", TEXTS * 5, SMALL, seed=4)
+    write_tiny_policy(tmp_path / "other", TEXTS * 5, small, seed=4)
     weights = [(path / "model.safetensors").read_bytes() for path in (folder, tmp_path / "same", tmp_path / "other")]
     assert weights[0] == weights[1] != weights[2]
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
-def test_head_sizes(tmp_path, heads):
+def test_head_sizes(family, tmp_path, heads):
     """The rotary sections add up to half a head whatever its size."""
-    config = TinyConfig(hidden=64, layers=1, heads=heads, kv_heads=1, mlp=16, vision_hidden=16, vision_heads=1)
+    config = TinyConfig(family, 64, layers=1, heads=heads, kv_heads=1, mlp=16, vision_hidden=16, vision_heads=1)
     write_tiny_policy(tmp_path, TEXTS, config, seed=0)
     rope = AutoConfig.from_pretrained(tmp_path).text_config.rope_parameters
     assert sum(rope["mrope_section"]) == 64 // heads // 2 and min(rope["mrope_section"]) > 0
+
+
+def test_a_qwen3_knows_where_a_patch_is(tmp_path):
+    """The same patches elsewhere in the picture give other features than in their own place."""
+    write_tiny_policy(tmp_path, TEXTS, replace(SMALL, family="qwen3_vl", position_side=4), seed=0)
+    visual = load_policy(tmp_path).base.model.visual
+    assert visual.pos_embed.weight.shape == (16, 16)
+    patch = torch.randn(1, visual.config.in_channels * 2 * 14 * 14, generator=torch.Generator().manual_seed(0))
+    features = visual(patch.expand(16, -1), grid_thw=torch.tensor([[1, 4, 4]])).pooler_output
+    assert len(features) == 4 and torch.pdist(features).min() > 0.1 * features.norm(dim=-1).mean()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +154,7 @@ def test_head_sizes(tmp_path, heads):
         ({"hidden": 100, "heads": 8}, r"model.tiny.hidden \(100\) must be a multiple of 2 x heads \(8\)"),
         ({"kv_heads": 3}, r"model.tiny.heads \(4\) must be a multiple of kv_heads \(3\)"),
         ({"layers": 0}, "model.tiny.layers must be at least 1, got 0"),
+        ({"position_side": 0}, "model.tiny.position_side must be at least 1, got 0"),
         ({"vision_mlp": 0}, "model.tiny.vision_mlp must be at least 1, got 0"),
     ],
 )

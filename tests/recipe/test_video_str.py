@@ -23,6 +23,8 @@ SETTINGS = {
     "data.world.duration": 2,
     "data.questions": 4,
     "data.test_pairs": 40,
+    "warmup.steps": 2,
+    "warmup.batch_size": 2,
     "sft.steps": 2,
     "sft.batch_size": 2,
     "sft.micro_batch": 2,
@@ -37,7 +39,7 @@ SETTINGS = {
     "grpo.advantage.gate": "reward",
     "eval.max_new_tokens": 6,
 }
-STAGES = ["prepare", "model", "sft", "sft_eval", "rl", "rl_eval", "turned"]
+STAGES = ["prepare", "model", "warmup", "sft", "sft_eval", "rl", "rl_eval", "turned"]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_an_interrupted_run_continues(run, finished, tmp_path, monkeypatch):
 
     def stop(*arguments):
         calls.append(arguments)
-        if len(calls) == 2:  # after the last step of RL
+        if len(calls) == 3:  # after the last step of RL
             raise KeyboardInterrupt
         save(*arguments)
 
@@ -110,7 +112,7 @@ def test_an_interrupted_run_continues(run, finished, tmp_path, monkeypatch):
     assert run(out)[0] == 130
     monkeypatch.setattr(base, "save_policy", save)
     status, done, _ = run(out)
-    assert (status, done) == (0, STAGES[4:])
+    assert (status, done) == (0, STAGES[STAGES.index("rl") :])
     weights = "models/rl/model.safetensors"
     assert (out / weights).read_bytes() == (finished / weights).read_bytes()
 
@@ -121,7 +123,7 @@ def test_files_of_ones_own(run, finished, tmp_path):
     mine = tmp_path / "mine.jsonl"
     write_samples(mine, samples)
     status, done, _ = run(tmp_path / "out", f"data.train={mine}", "skip=[rl]")
-    assert status == 0 and done == ["prepare", "model", "sft", "sft_eval", "rl_eval"]
+    assert status == 0 and done == ["prepare", "model", "warmup", "sft", "sft_eval", "rl_eval"]
     del samples[3].meta["answer"]
     write_samples(mine, samples)
     status, _, error = run(tmp_path / "other", f"data.train={mine}")
@@ -136,10 +138,11 @@ def test_the_ablation_is_a_table_and_continues(run, tmp_path):
     assert done == [
         "prepare",
         "model",
+        "warmup",
         "sft",
         "sft_eval",
         "turned",
-        *2 * ["prepare", "model", "rl", "rl_eval", "turned"],
+        *2 * ["prepare", "model", "warmup", "rl", "rl_eval", "turned"],
     ]
     found = json.loads((tmp_path / "ablation.json").read_text())
     assert list(found) == ["warm", "full", "no_graph"]
@@ -156,7 +159,7 @@ def test_the_ablation_of_a_checkpoint_without_written_answers(run, finished, tmp
     data = [f"data.{name}={finished / f'data/{name}.jsonl'}" for name in ("train", "test", "turned")]
     settings = [*data, f"model.path={finished / 'models/sft'}", "ablation.seeds=[0]", "ablation.variants=[no_gate]"]
     status, done, _ = run(tmp_path, *settings, ablation=True)
-    assert status == 0 and done[:5] == ["prepare", "model", "base", "sft", "sft_eval"]
+    assert status == 0 and done[:5] == ["prepare", "model", "warmup", "base", "sft"]
     found = json.loads((tmp_path / "ablation.json").read_text())
     assert list(found) == ["warm", "no_gate"] and set(found["warm"]["seed_0"]["turned"]) >= {"accuracy", "mra"}
     assert (tmp_path / "ablation.png").stat().st_size > 1000

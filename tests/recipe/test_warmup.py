@@ -13,7 +13,8 @@ from videostr.model import load_policy
 from videostr.model.tiny import TinyConfig, write_tiny_policy
 from videostr.recipe.config import PromptConfig
 from videostr.recipe.grounding import warmup
-from videostr.recipe.grounding.config import WarmupConfig
+from videostr.recipe.grounding.config import GroundingWarmupConfig
+from videostr.recipe.warmup import pack_lessons
 from videostr.training.prompter import Prompter, model_frames
 from videostr.video import SkippedVideos, load_video
 
@@ -41,8 +42,8 @@ def decoded(prompter, packed):
 
 
 def test_a_sentence_is_answered_at_every_pair_and_once_more_afterwards(prompter):
-    lesson = warmup._lesson(prompter, SCENE, THINGS[1], random.Random(0))
-    packed = warmup._pack(prompter.policy, [lesson])
+    lesson = warmup.lesson_about(prompter, SCENE, THINGS[1], random.Random(0))
+    packed = pack_lessons(prompter.policy, [lesson])
     pairs, told = decoded(prompter, packed)[:5], decoded(prompter, packed)[5:]
     assert pairs == [("<|vision_end|>", word) for word in (" no", " red", " red", " no", " no")]
     # Every word of the narration is predicted by the one before it, the first by the end of the prompt.
@@ -51,7 +52,7 @@ def test_a_sentence_is_answered_at_every_pair_and_once_more_afterwards(prompter)
 
 
 def test_without_a_sentence_a_pair_says_what_is_seen_from_top_to_bottom(prompter):
-    packed = warmup._pack(prompter.policy, [warmup._lesson(prompter, SCENE, None, random.Random(0))])
+    packed = pack_lessons(prompter.policy, [warmup.lesson_about(prompter, SCENE, None, random.Random(0))])
     seen = [("no", "green"), ("red", "green"), ("red", "green"), ("no", "blue"), ("no", "green")]
     # The square is the upper one, but what is not there has no place: its word comes last.
     expected = [(upper, lower) if upper != "no" else (lower, "no") for upper, lower in seen]
@@ -63,9 +64,9 @@ def test_without_a_sentence_a_pair_says_what_is_seen_from_top_to_bottom(prompter
 
 
 def test_lessons_do_not_mix_in_a_row(prompter):
-    lessons = [warmup._lesson(prompter, SCENE, asked, random.Random(0)) for asked in (THINGS[0], None, THINGS[1])]
-    packed = warmup._pack(prompter.policy, lessons)
-    alone = [decoded(prompter, warmup._pack(prompter.policy, [lesson])) for lesson in lessons]
+    lessons = [warmup.lesson_about(prompter, SCENE, asked, random.Random(0)) for asked in (THINGS[0], None, THINGS[1])]
+    packed = pack_lessons(prompter.policy, lessons)
+    alone = [decoded(prompter, pack_lessons(prompter.policy, [lesson])) for lesson in lessons]
     pairs = [[row for row in rows if row[0].startswith("<|vi")] for rows in alone]
     told = [[row for row in rows if not row[0].startswith("<|vi")] for rows in alone]
     assert decoded(prompter, packed) == sum(pairs, []) + sum(told, [])
@@ -77,8 +78,8 @@ def test_the_prompt_is_that_of_the_later_stages(prompter):
     rng = random.Random(3)
     scene = draw_scene_plan(rng, WorldConfig())
     thing = scene.things[0]
-    lesson = warmup._lesson(prompter, scene, thing, random.Random(5))
-    video = warmup._see(scene, prompter.frames)
+    lesson = warmup.lesson_about(prompter, scene, thing, random.Random(5))
+    video = warmup.see(scene, prompter.frames)
     query = thing.phrase(random.Random(5))
     sample = Sample(id="a", video="a.mp4", query=query, spans=((thing.start, thing.end),))
     asked = replace(prompter, store=Given(video))(sample)
@@ -104,14 +105,14 @@ def test_the_drawn_clip_is_the_encoded_one(prompter, tmp_path, rule):
     late = replace(scene, things=tuple(replace(t, start=t.start + 0.5, end=t.end + 0.5) for t in scene.things))
     encode_scene(scene, tmp_path / "a.mp4")
     read = load_video(tmp_path / "a.mp4", frames)
-    drawn = warmup._see(scene, frames)
+    drawn = warmup.see(scene, frames)
     assert drawn.grid_thw.tolist() == read.grid_thw.tolist()
     assert list(drawn.timestamps) == pytest.approx(list(read.timestamps))
     assert (drawn.pixel_values - read.pixel_values).abs().mean() < 0.02
-    assert (warmup._see(late, frames).pixel_values - read.pixel_values).abs().mean() > 0.02
+    assert (warmup.see(late, frames).pixel_values - read.pixel_values).abs().mean() > 0.02
 
 
 @pytest.mark.parametrize("name,value", [("steps", 0), ("batch_size", 0), ("captions", 1.5), ("captions", -0.1)])
 def test_settings_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"warmup.{name}"):
-        WarmupConfig(**{name: value})
+        GroundingWarmupConfig(**{name: value})

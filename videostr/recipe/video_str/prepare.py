@@ -18,7 +18,10 @@ from videostr.model.tiny import GRAPH_TAGS, WORDS_AND_SIGNS, write_tiny_policy
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import given_sets, read_set, write_set
 from videostr.recipe.video_str.config import DataConfig, VideoStrConfig
+from videostr.recipe.video_str.warmup import words
 from videostr.video.index import frame_seconds
+
+OFTEN = 200  # a word that comes so often in the texts becomes a token
 
 # What a camera that stands elsewhere does not change.
 SAME_FROM_ELSEWHERE = ("object counting", "relative direction", "relative distance", "object size")
@@ -49,6 +52,8 @@ def prepare_model(config: VideoStrConfig, out: Path, seed: int) -> None:
             (message,) = render_prompt(config.prompt.name, sample.query, None, sample.meta)
             texts += [part["text"] for part in message["content"] if part["type"] == "text"]
             texts.append(sample.response or "")
+    if config.data.train is None:
+        texts += words() * OFTEN
     write_tiny_policy(out / "models/tiny", texts, config.model.tiny, seed, GRAPH_TAGS, WORDS_AND_SIGNS)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
+from videostr.data.scenes.plan import THINGS
 from videostr.graph import CELLS, Coordinates, Frame, Node, class_name, graph_to_json, render_graph
 from videostr.model import Prompt
 from videostr.recipe.warmup import Lesson
@@ -23,6 +24,11 @@ from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 NOTHING = "no"
 ASKED = 2  # frames a lesson
 VISIBLE = 0.3  # the share of a thing that must be seen, as in the questions' graphs
+
+
+def words() -> list[str]:
+    """The words of the lessons; each must be a token of its own."""
+    return [NOTHING, *sorted({class_name(thing.label) for things in THINGS.values() for thing in things})]
 
 
 class Seen(NamedTuple):

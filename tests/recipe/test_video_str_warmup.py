@@ -1,0 +1,145 @@
+"""What the Video-STR warm-up asks of the small model: what lies where, told exactly, and nothing of an answer."""
+
+import json
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from videostr.data.prompts import PROMPTS
+from videostr.data.scenes import KINDS, ScenesConfig, draw_scene, render, write_scenes
+from videostr.data.scenes.plan import THINGS
+from videostr.graph import parse_graph
+from videostr.model import load_policy
+from videostr.model.tiny import GRAPH_TAGS, WORDS_AND_SIGNS, TinyConfig, write_tiny_policy
+from videostr.recipe.video_str import warmup
+from videostr.recipe.video_str.config import VideoStrConfig
+from videostr.recipe.video_str.prepare import prepare_model
+from videostr.recipe.video_str.warmup import Seen
+from videostr.recipe.warmup import pack_lessons
+from videostr.training.prompter import Prompter, model_frames
+from videostr.video import SkippedVideos, frames_to_inputs, load_video
+
+CLASSES = sorted({thing.label.lower() for kind in KINDS for thing in THINGS[kind]})
+SMALL = {"hidden": 32, "layers": 1, "mlp": 32, "vision_hidden": 32, "vision_layers": 1}
+
+
+@pytest.fixture(scope="module")
+def prompter(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("warmup") / "model"
+    texts = [PROMPTS["video_str_plain"], *(f'[1,"{name}",3,4]' for name in CLASSES), *([warmup.NOTHING] * 20)] * 5
+    tiny = TinyConfig(family="qwen3_vl", patch_size=16, **SMALL)
+    write_tiny_policy(folder, texts, tiny, 0, GRAPH_TAGS, WORDS_AND_SIGNS)
+    policy = load_policy(str(folder))
+    frames = model_frames(policy, VideoStrConfig().prompt.frames)
+    return Prompter(policy, "video_str_plain", False, frames, None, SkippedVideos())
+
+
+def clip(prompter):
+    """Four frames of 128 x 96 pixels, so 3 x 4 tokens a pair, and what is in them."""
+    frames = replace(prompter.frames, num_frames=4)
+    video = frames_to_inputs(np.zeros((4, 96, 128, 3), np.uint8), np.array([0.0, 1.0, 2.0, 3.0]), frames, 4.0)
+    cow, sheep = (lambda x, y: Seen(3, "cow", x, y)), (lambda x, y: Seen(1, "sheep", x, y))
+    return video, [[cow(0.2, 9.8), sheep(6.4, 4.0)], [cow(1.0, 8.0)], [], [sheep(9.9, 0.3)]]
+
+
+def test_every_token_of_the_video_says_what_lies_there(prompter):
+    video, seen = clip(prompter)
+    lesson = warmup.lesson_about(prompter, video, seen, random.Random(0))
+    pads = (lesson.prompt.input_ids_P == prompter.policy.base.config.video_token_id).nonzero().flatten().tolist()
+    assert len(pads) == 2 * 3 * 4
+    said = {}
+    for place, word in lesson.said:
+        said.setdefault(pads.index(place), []).append(word)
+    # Of each pair the first frame. Row 2 of 3 and column 0 of 4: the cow; row 1, column 2: the sheep.
+    assert said.pop(2 * 4 + 0) == ["cow", "a", "9"]
+    assert said.pop(1 * 4 + 2) == ["sheep", "g", "4"]
+    assert sorted(said) == sorted(set(range(24)) - {8, 6}) and set(map(tuple, said.values())) == {("no",)}
+
+
+def test_two_frames_are_drawn_and_an_object_keeps_its_number(prompter):
+    video, seen = clip(prompter)
+    for seed in range(8):
+        lesson = warmup.lesson_about(prompter, video, seen, random.Random(seed))
+        graph = lesson.answer.removeprefix("<think>").removesuffix("</think>")
+        frames = parse_graph(graph).frames
+        assert len(frames) == 2 and {frame.time for frame in frames} < {0.0, 1.0, 3.0}
+        drawn = {frame.time: {(n.name, n.position) for n in frame.nodes} for frame in frames}
+        truth = {0.0: {("cow", (0, 10)), ("sheep", (6, 4))}, 1.0: {("cow", (1, 8))}, 3.0: {("sheep", (10, 0))}}
+        assert drawn == {time: truth[time] for time in drawn}
+        numbers = {(n.name, n.object) for frame in frames for n in frame.nodes}
+        assert len(numbers) == len({name for name, _ in numbers})
+        assert sorted(n for _, n in numbers) == [str(k + 1) for k in range(len(numbers))]
+        # The prompt names the classes and the frames, and no place.
+        assert all(name in lesson.prompt.text for name, _ in numbers)
+        assert f"{frames[0].time:g} s ; {frames[1].time:g} s" in lesson.prompt.text and '"' not in lesson.prompt.text
+
+
+def test_a_row_of_lessons_asks_for_the_words_where_they_belong(prompter):
+    video, seen = clip(prompter)
+    lessons = [warmup.lesson_about(prompter, video, seen, random.Random(seed)) for seed in range(3)]
+    packed = pack_lessons(prompter.policy, lessons)
+    count = sum(len(lesson.said) for lesson in lessons)
+    at, words = packed.predictor_R[:count], packed.target_R[:count]
+    text = prompter.policy.tokenizer.decode
+    assert {text([i]) for i in packed.input_ids_T[at].tolist()} == {"<|video_pad|>"}
+    assert [text([i]) for i in words.tolist()] == [word for lesson in lessons for _, word in lesson.said]
+    assert text(packed.target_R[count:]) == "".join(f"{lesson.answer}<|im_end|>" for lesson in lessons)
+
+
+@pytest.mark.parametrize("size", ["smoke", "default"])
+def test_every_word_is_one_token_of_the_small_model(tmp_path, size):
+    """Two classes with the same first token would be one to the lessons."""
+    config = VideoStrConfig()
+    sample = {"video": "a.mp4", "spans": [[0, 1]], "duration": 3.0, "response": "<think></think><answer>A</answer>"}
+    meta = {"graph": {"objects": [[1, "cow", 3, 4]]}, "coordinates": {"unit": "grid", "axes": "image", "dimensions": 2}}
+    (tmp_path / "data").mkdir()
+    words = (
+        "Imagine you stand by the other one and look towards it: is this to your left or right, is it farther".split()
+    )
+    rng = random.Random(0)
+    rows = [
+        json.dumps({"id": str(n), "query": " ".join(rng.sample(words, 15)), "meta": meta} | sample)
+        for n in range({"smoke": 100, "default": 3000}[size])
+    ]
+    for name in ("cold_start", "train"):
+        (tmp_path / f"data/{name}.jsonl").write_text("\n".join(rows) + "\n")
+    prepare_model(config, tmp_path, 0)
+    tokenizer = load_policy(str(tmp_path / "models/tiny")).tokenizer
+    assert {len(tokenizer(word, add_special_tokens=False).input_ids) for word in (*CLASSES, warmup.NOTHING)} == {1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_drawn_clip_is_the_written_one(prompter, tmp_path, kind):
+    """What the warm-up draws is what the later stages read from the file, but for the codec's noise."""
+    world = ScenesConfig()
+    write_scenes(tmp_path, {kind: 1}, 3, world, "a", lambda done: None)
+    (path,) = tmp_path.rglob("*.mp4")
+    read = load_video(path, prompter.frames)
+    drawn, _ = warmup.see(draw_scene(random.Random(f"3/a/{kind}/0"), kind, world), prompter.frames)
+    assert drawn.grid_thw.tolist() == read.grid_thw.tolist() == [4, *drawn.grid_thw.tolist()[1:]]
+    assert list(drawn.timestamps) == pytest.approx(list(read.timestamps))
+    noise = (drawn.pixel_values - read.pixel_values).abs().mean()
+    other, _ = warmup.see(draw_scene(random.Random(9), kind, world), prompter.frames)
+    assert noise < 0.04 and 2 * noise < (other.pixel_values - read.pixel_values).abs().mean()
+
+
+def test_what_is_seen_is_what_the_picture_shows(prompter):
+    """The middle of a thing that stands free has the thing's colour."""
+    found = 0
+    for seed in range(30):
+        scene = draw_scene(random.Random(seed), random.Random(seed).choice(KINDS), ScenesConfig())
+        _, seen = warmup.see(scene, prompter.frames)
+        assert len(seen) == 8
+        picture, views = render(scene, 0.0)
+        for view in views:
+            things = [thing for thing in seen[0] if thing.body == view.body]
+            assert len(things) == (view.visible >= 0.3)
+            if view.visible == 1 and view.pixels > 60 and view.truncation == 0:
+                (thing,) = things
+                x, y = int(thing.x / 10 * scene.width), int(thing.y / 10 * scene.height)
+                shades = np.array(scene.bodies[view.body].colour)[None] * np.array([[1.0], [0.82], [0.64]])
+                found += np.abs(shades - picture[y, x]).max(1).min() <= 1
+                assert np.abs(shades - picture[y, x]).max(1).min() <= 1
+    assert found > 20
