@@ -119,12 +119,12 @@ class VideoStrConfig(RecipeConfig):
         default_factory=lambda: PromptConfig(
             name="video_str_plain",
             written_times=False,  # Qwen3-VL writes them itself
-            frames=FramePolicy(rule="transformers_qwen2_vl", num_frames=8, min_pixels=128 * 96, max_pixels=128 * 96),
+            frames=FramePolicy(rule="transformers_qwen2_vl", num_frames=4, min_pixels=128 * 96, max_pixels=128 * 96),
         )
     )
     warmup: WarmupConfig = field(
         default_factory=lambda: WarmupConfig(
-            steps=800,
+            steps=1000,
             batch_size=12,
             optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )

@@ -1,7 +1,8 @@
 """What the small model is taught before any question (videostr.recipe.warmup): to see what is where.
 
-Of every clip it draws a relation graph in the picture's own cells, of two of the frames that it sees, in the embedded
-default's prompt and grammar. And at the tokens of the video it says what lies there in the first frame of the pair: at
+Of every clip it draws the relation graph of one frame that it sees, in the picture's own cells and in the grammar of the
+later answers. The prompt is the time alone: a class that it named would be copied from there and not looked for. And at
+the tokens of the video it says what lies there in the first frame of the pair: at
 the token that holds a thing's middle its class, its column as a letter and its row as a number, as on a chess board; at
 any other "no". The labels are exact. What it is never shown is a question, an answer, or a graph from above.
 """
@@ -15,14 +16,14 @@ import numpy as np
 
 from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
 from videostr.data.scenes.plan import THINGS
-from videostr.graph import CELLS, Coordinates, Frame, Node, class_name, graph_to_json, render_graph
+from videostr.graph import CELLS, Frame, Node, class_name, render_graph
 from videostr.model import Prompt
 from videostr.recipe.warmup import Lesson
 from videostr.training.prompter import Prompter
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
 NOTHING = "no"
-ASKED = 2  # frames a lesson
+SHORT = 0.5  # the share of clips that are one pair of frames: where a thing is, is learned there, then when
 VISIBLE = 0.3  # the share of a thing that must be seen, as in the questions' graphs
 
 
@@ -44,15 +45,24 @@ def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random) -> 
     """About a new clip."""
     while True:
         scene = draw_scene(rng, rng.choice(KINDS), world)
-        video, seen = see(scene, prompter.frames)
+        video, seen = see(scene, prompter.frames, rng if rng.random() < SHORT else None)
         if any(seen):
-            return lesson_about(replace(prompter, prompt="video_str_plain"), video, seen, rng)
+            return lesson_about(replace(prompter, prompt="plain"), video, seen, rng)
 
 
-def see(scene: Scene, frames: FramePolicy) -> tuple[VideoInputs, list[list[Seen]]]:
-    """The clip as the model sees it, drawn without a file, and what can be seen in each of its frames."""
+def see(
+    scene: Scene, frames: FramePolicy, one_pair: random.Random | None = None
+) -> tuple[VideoInputs, list[list[Seen]]]:
+    """The clip as the model sees it, drawn without a file, and what can be seen in each of its frames.
+
+    one_pair: of the clip only one pair of frames, drawn by this.
+    """
     count = frames.frame_count(scene.duration, scene.frames)
     times = frames.pick(np.arange(scene.frames), scene.frames, count) / scene.fps  # as from the file
+    if one_pair is not None:
+        size = frames.temporal_patch_size
+        first = size * one_pair.randrange(len(times) // size)
+        times = times[first : first + size]
     pictures, views = zip(*(render(scene, time) for time in times), strict=True)
     return frames_to_inputs(np.stack(pictures), times, frames, scene.duration), [_seen(scene, v) for v in views]
 
@@ -70,32 +80,14 @@ def _seen(scene: Scene, views: Sequence[View]) -> list[Seen]:
 
 
 def lesson_about(prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], rng: random.Random) -> Lesson:
-    """seen: frame by frame; in at least one there is something."""
-    shown = [index for index, things in enumerate(seen) if things]
-    bodies = sorted({thing.body for things in seen for thing in things})
-    rank = dict(zip(bodies, rng.sample(bodies, len(bodies)), strict=True))
-    frames = []
-    for index in sorted(rng.sample(shown, min(ASKED, len(shown)))):
-        things = sorted(seen[index], key=lambda thing: rank[thing.body])
-        nodes = tuple(Node(thing.name, (thing.x, thing.y), str(thing.body)) for thing in things)
-        frames.append(Frame(round(float(video.timestamps[index]), 2), nodes))
-    graph = _numbered(frames)
-    meta = {"graph": graph_to_json(graph), "coordinates": Coordinates("grid", axes="image").to_json()}
-    prompt = prompter.ask("", video, meta)
-    return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{render_graph(graph, digits=0)}</think>")
-
-
-def _numbered(frames: Sequence[Frame]) -> list[Frame]:
-    """The objects' ids counted from 1 in the order in which they are written, as the cold start's answers do."""
-    numbers: dict[str, str] = {}
-    return [
-        frame._replace(
-            nodes=tuple(
-                node._replace(object=numbers.setdefault(node.object, str(len(numbers) + 1))) for node in frame.nodes
-            )
-        )
-        for frame in frames
-    ]
+    """About one of the frames in which there is something. seen: frame by frame."""
+    shown = rng.choice([index for index, things in enumerate(seen) if things])
+    time = round(float(video.timestamps[shown]), 2)
+    things = sorted(seen[shown], key=lambda thing: (thing.name, thing.x))
+    nodes = [Node(thing.name, (thing.x, thing.y), str(number + 1)) for number, thing in enumerate(things)]
+    prompt = prompter.ask(f"{time:g} s", video)
+    graph = render_graph([Frame(time, tuple(nodes))], digits=0)
+    return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{graph}</think>")
 
 
 def _said(
