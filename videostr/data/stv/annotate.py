@@ -1,8 +1,9 @@
 """Written answers to STV questions, as an imperfect annotator gives them: what a small model's warm-up imitates.
 
-The thinking draws the graph, the answer follows. The annotator has habits as people have them: distances come out too
-short, layouts too narrow, boxes too tight, and where unsure the first option is taken. A model that only imitates it
-cannot be better than it is, and a reward that knows the truth has something to teach.
+The thinking draws the graph and names the option that it comes to, the answer follows. The annotator has habits as
+people have them: distances come out too short, layouts too narrow, boxes too tight, and where unsure the first option
+is taken. A model that only imitates it cannot be better than it is, and a reward that knows the truth has something to
+teach.
 """
 
 import json
@@ -39,7 +40,7 @@ class AnnotatorConfig:
 
 
 def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) -> str:
-    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults.
+    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; before a choice its words.
 
     sample: with meta graph, coordinates, answer, answer_kind and, of a choice, options.
     """
@@ -61,7 +62,10 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
 
     frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in truth]
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
-    return f"<think>{graph}</think><answer>{_answer(sample.meta, config, rng)}</answer>"
+    answer, words = _answer(sample.meta, config, rng), ""
+    if sample.meta["answer_kind"] == "choice":
+        words = " " + sample.meta["options"][ord(answer) - ord("A")]
+    return f"<think>{graph}{words}</think><answer>{answer}</answer>"
 
 
 def _answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:

@@ -7,16 +7,21 @@ its column as a letter and its row as a number, as on a chess board; at any othe
 never shown is a question, an answer, or a graph from above.
 """
 
+import json
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
+from videostr.data.scenes import KINDS, Body, Scene, ScenesConfig, View, draw_scene, render, tao
+from videostr.data.scenes.camera import Camera
 from videostr.data.scenes.plan import THINGS
-from videostr.graph import CELLS, Frame, Node, class_name, render_graph
+from videostr.data.stv.graphs import Grapher
+from videostr.data.stv.scene import Clip, Track
+from videostr.graph import CELLS, Frame, Node, class_name, read_graph, render_graph
 from videostr.model import Prompt
 from videostr.recipe.warmup import Lesson
 from videostr.training.prompter import Prompter
@@ -45,9 +50,15 @@ def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random) -> 
     """About a new clip."""
     while True:
         scene = draw_scene(rng, rng.choice(KINDS), world)
-        video, seen = see(scene, prompter.frames, rng if rng.random() < SHORT else None)
-        if any(seen):
-            return lesson_about(replace(prompter, prompt="plain"), video, seen, rng)
+        if rng.random() < SHORT:
+            video, seen = see(scene, prompter.frames, rng)
+            if any(seen):
+                return lesson_in_the_picture(replace(prompter, prompt="plain"), video, seen, rng)
+        else:
+            meta = layout(scene, rng)
+            if meta is not None:
+                video, seen = see(scene, prompter.frames)
+                return lesson_in_the_scene(replace(prompter, prompt="video_str_plain"), video, seen, meta)
 
 
 def see(
@@ -79,7 +90,81 @@ def _seen(scene: Scene, views: Sequence[View]) -> list[Seen]:
     return found
 
 
-def lesson_about(prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], rng: random.Random) -> Lesson:
+def layout(scene: Scene, rng: random.Random) -> dict[str, Any] | None:
+    """`graph` and `coordinates` as the questions have them, of one or two frames of those that the set annotates; None
+    where nothing is seen in them."""
+    times = [index / scene.fps for index in (tao.annotated(scene) if scene.kind == "tao" else range(scene.frames))]
+    times = [0.0] if scene.room else sorted(rng.sample(times, rng.choice((1, 2))))
+    views_F = [{view.body: view for view in render(scene, time)[1]} for time in times]
+    tracks = []
+    for number, body in enumerate(scene.bodies):
+        rows = [(frame, views[number]) for frame, views in enumerate(views_F) if number in views]
+        if scene.room or rows:
+            tracks.append(_track(scene, number, body, times, rows))
+    poses = np.stack([_pose(scene.camera.at(time)) for time in times]) if scene.kind != "tao" else None
+    clip = Clip(
+        source=scene.kind,
+        scene="",
+        group="",
+        video="",
+        number_T=np.arange(len(times)),
+        times_T=np.array(times),
+        width=scene.width,
+        height=scene.height,
+        fps=scene.fps,
+        tracks=tracks,
+        static=scene.room is not None,
+        pose_T44=poses,
+    )
+    made = Grapher(clip)(tuple(range(len(times))), tuple(clip.by_name))
+    return None if made is None else {"graph": json.loads(made[0]), "coordinates": json.loads(made[1])}
+
+
+def _track(scene: Scene, number: int, body: Body, times: Sequence[float], rows: Sequence[tuple[int, View]]) -> Track:
+    placed = scene.kind != "tao"
+    where = [0.0] if scene.room else [times[frame] for frame, _ in rows]
+    return Track(
+        id=str(number),
+        name=class_name(body.label),
+        frame_F=np.array([frame for frame, _ in rows], np.int64),
+        visible_F=np.array([view.visible for _, view in rows]),
+        box_F4=np.array([view.box for _, view in rows]) if not scene.room else None,
+        centre_F3=np.array([[*body.at(time)[:2], body.size[2] / 2] for time in where]) if placed else None,
+        size_3=np.array(body.size) if placed else None,
+    )
+
+
+def _pose(camera: Camera) -> np.ndarray:
+    """(4, 4): the ground of the camera (x right, y ahead, z up) -> world."""
+    sin, cos = math.sin(camera.heading), math.cos(camera.heading)
+    pose_44 = np.eye(4)
+    pose_44[:3, :3] = [[sin, cos, 0.0], [-cos, sin, 0.0], [0.0, 0.0, 1.0]]
+    pose_44[:3, 3] = camera.position
+    return pose_44
+
+
+def lesson_in_the_scene(
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], meta: dict[str, Any]
+) -> Lesson:
+    """About a graph as the questions ask for it. seen: of the frames of `video`."""
+    numbers: dict[str, str] = {}
+    frames = [
+        frame._replace(
+            nodes=tuple(
+                # Counted from 1 in the order in which they are written, as the cold start's answers do.
+                node._replace(object=numbers.setdefault(node.object, str(len(numbers) + 1)))
+                for node in frame.nodes
+            )
+        )
+        for frame in read_graph(meta["graph"]).frames
+    ]
+    prompt = prompter.ask("", video, meta)
+    return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{render_graph(frames, digits=0)}</think>")
+
+
+def lesson_in_the_picture(
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], rng: random.Random
+) -> Lesson:
     """About one of the frames in which there is something. seen: frame by frame."""
     shown = rng.choice([index for index, things in enumerate(seen) if things])
     time = round(float(video.timestamps[shown]), 2)
