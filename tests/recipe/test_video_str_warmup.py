@@ -2,15 +2,18 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from videostr.data.prompts import PROMPTS
+from videostr.data.samples import read_samples
 from videostr.data.scenes import KINDS, ScenesConfig, draw_scene, render, write_scenes
 from videostr.data.scenes.plan import THINGS
-from videostr.graph import parse_graph
+from videostr.data.stv.build import Options, build
+from videostr.graph import parse_graph, read_graph
 from videostr.model import load_policy
 from videostr.model.tiny import GRAPH_TAGS, WORDS_AND_SIGNS, TinyConfig, write_tiny_policy
 from videostr.recipe.video_str import warmup
@@ -20,6 +23,7 @@ from videostr.recipe.video_str.warmup import Seen
 from videostr.recipe.warmup import pack_lessons
 from videostr.training.prompter import Prompter, model_frames
 from videostr.video import SkippedVideos, frames_to_inputs, load_video
+from videostr.video.index import frame_seconds
 
 CLASSES = sorted({thing.label.lower() for kind in KINDS for thing in THINGS[kind]})
 SMALL = {"hidden": 32, "layers": 1, "mlp": 32, "vision_hidden": 32, "vision_layers": 1}
@@ -46,7 +50,7 @@ def clip(prompter):
 
 def test_every_token_of_the_video_says_what_lies_there(prompter):
     video, seen = clip(prompter)
-    lesson = warmup.lesson_about(prompter, video, seen, random.Random(0))
+    lesson = warmup.lesson_in_the_picture(prompter, video, seen, random.Random(0))
     pads = (lesson.prompt.input_ids_P == prompter.policy.base.config.video_token_id).nonzero().flatten().tolist()
     assert len(pads) == 2 * 3 * 4
     said = {}
@@ -62,7 +66,7 @@ def test_one_frame_is_drawn_that_the_prompt_names(prompter):
     video, seen = clip(prompter)
     drawn = {}
     for seed in range(20):
-        lesson = warmup.lesson_about(prompter, video, seen, random.Random(seed))
+        lesson = warmup.lesson_in_the_picture(prompter, video, seen, random.Random(seed))
         (frame,) = parse_graph(lesson.answer.removeprefix("<think>").removesuffix("</think>")).frames
         drawn[frame.time] = [(n.object, n.name, n.position) for n in frame.nodes]
         # The time is all that is asked; what there is has to be looked for.
@@ -78,7 +82,7 @@ def test_one_frame_is_drawn_that_the_prompt_names(prompter):
 
 def test_a_row_of_lessons_asks_for_the_words_where_they_belong(prompter):
     video, seen = clip(prompter)
-    lessons = [warmup.lesson_about(prompter, video, seen, random.Random(seed)) for seed in range(3)]
+    lessons = [warmup.lesson_in_the_picture(prompter, video, seen, random.Random(seed)) for seed in range(3)]
     packed = pack_lessons(prompter.policy, lessons)
     count = sum(len(lesson.said) for lesson in lessons)
     at, words = packed.predictor_R[:count], packed.target_R[:count]
@@ -123,6 +127,80 @@ def test_the_drawn_clip_is_the_written_one(prompter, tmp_path, kind):
     noise = (drawn.pixel_values - read.pixel_values).abs().mean()
     other, _ = warmup.see(draw_scene(random.Random(9), kind, world), prompter.frames)
     assert noise < 0.04 and 2 * noise < (other.pixel_values - read.pixel_values).abs().mean()
+
+
+def test_the_scene_is_drawn_as_the_questions_have_it(prompter):
+    """Ids count from 1 in the order written, and an object keeps its own; the prompt names classes, cell and times."""
+    video, seen = clip(prompter)
+    first = {"t": 0, "objects": [[162, "cow", 2, 2.6], [7, "sheep", 8, 2]]}
+    second = {"t": 1.5, "objects": [[7, "sheep", 8, 3], [9, "horse", 1, 1]]}
+    coordinates = {"unit": "grid", "axes": "camera", "dimensions": 2, "cell": 0.5, "time": 0.0}
+    meta = {"graph": {"frames": [first, second]}, "coordinates": coordinates}
+    asking = replace(prompter, prompt="video_str_plain")
+    lesson = warmup.lesson_in_the_scene(asking, video, seen, meta)
+    assert lesson.prompt.text.startswith("<|im_start|>user\n cow, sheep, horse ; 0.5 m ; 0 s ; 1.5 s <")
+    assert lesson.answer == (
+        '<think><graph>{"frames":[{"t":0,"objects":[[1,"cow",2,3],[2,"sheep",8,2]]},'
+        '{"t":1.5,"objects":[[2,"sheep",8,3],[3,"horse",1,1]]}]}</graph></think>'
+    )
+    other = warmup.lesson_in_the_picture(prompter, video, seen, random.Random(0))
+    assert [word for _, word in lesson.said] == [word for _, word in other.said]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Samples of four scenes a kind, and the scenes, by name. No class twice: where none is asked for, it is left out."""
+    folder, world = tmp_path_factory.mktemp("built"), ScenesConfig(repeats=0.0)
+    write_scenes(folder, dict.fromkeys(KINDS, 4), 5, world, "a", lambda done: None)
+    options = Options(count=400, seed=0, validation=0.0)
+    build({kind: folder / kind for kind in KINDS}, folder / "stv", options, frame_times=frame_seconds)
+    scenes = {}
+    for kind in KINDS:
+        for number in range(4):
+            scene = draw_scene(random.Random(f"5/a/{kind}/{number}"), kind, world)
+            scenes[kind, f"a{number:04d}"] = scene
+    return read_samples(folder / "stv/train.jsonl"), scenes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layout_is_what_the_builder_makes_of_the_written_scene(built, kind):
+    """The same axes, cell and places; only what counts as seen is coarser in the sets' own files."""
+    samples, scenes = built
+    same = different = 0
+    for sample in samples:
+        if sample.source != kind:
+            continue
+        scene = scenes[kind, re.search(r"a\d{4}", sample.meta["scene"])[0]]
+        made = warmup.layout(scene, Chosen(sample.meta["times"]))
+        truth = [frame.nodes for frame in read_graph(sample.meta["graph"]).frames]
+        if made is None or {node.name for nodes in truth for node in nodes} != set(names(made)):
+            different += 1
+            continue
+        nodes = [frame.nodes for frame in read_graph(made["graph"]).frames]
+        if [sorted(n[:2] for n in frame) for frame in nodes] != [sorted(n[:2] for n in frame) for frame in truth]:
+            different += 1
+            continue
+        assert made["coordinates"] == sample.meta["coordinates"]
+        same += 1
+    assert same > 4 * different and same > 10
+
+
+def names(meta):
+    return {node.name for frame in read_graph(meta["graph"]).frames for node in frame.nodes}
+
+
+class Chosen(random.Random):
+    """Draws the given times."""
+
+    def __init__(self, times):
+        super().__init__(0)
+        self.times = times
+
+    def sample(self, population, k):
+        return self.times
+
+    def choice(self, options):
+        return len(self.times)
 
 
 def test_a_short_clip_is_one_pair_of_the_whole(prompter):

@@ -33,7 +33,8 @@ class Lesson:
     answer: str
 
 
-DrawLesson = Callable[[Prompter, random.Random], Lesson]
+DrawLesson = Callable[[Prompter, random.Random, float], Lesson]
+"""The last argument: which share of the warm-up is done, 0 to 1."""
 
 
 def warm_up(
@@ -68,12 +69,13 @@ def warm_up(
 class _Lessons(Dataset):
     """A lesson for each (step, number)."""
 
-    def __init__(self, prompter: Prompter, draw: DrawLesson, seed: int):
-        self.prompter, self.draw, self.seed = prompter, draw, seed
+    def __init__(self, prompter: Prompter, draw: DrawLesson, steps: int, seed: int):
+        self.prompter, self.draw, self.steps, self.seed = prompter, draw, steps, seed
 
     def __getitem__(self, which: tuple[int, int]) -> Lesson:
         step, number = which
-        return self.draw(self.prompter, random.Random(f"{self.seed}/warmup/{step}/{number}"))
+        rng = random.Random(f"{self.seed}/warmup/{step}/{number}")
+        return self.draw(self.prompter, rng, step / self.steps)
 
 
 def _packed_lessons(
@@ -85,7 +87,7 @@ def _packed_lessons(
     numbers = range(rank, config.batch_size, world)
     return iter(
         DataLoader(
-            _Lessons(prompter, draw, seed),
+            _Lessons(prompter, draw, config.steps, seed),
             batch_sampler=[[(step, number) for number in numbers] for step in range(first, config.steps)],
             num_workers=1,
             collate_fn=partial(pack_lessons, prompter.policy),

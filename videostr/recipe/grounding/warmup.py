@@ -29,7 +29,7 @@ from videostr.training.prompter import Prompter, split_pairs
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
 
-def draw_lesson(world: WorldConfig, captions: float, prompter: Prompter, rng: random.Random) -> Lesson:
+def draw_lesson(world: WorldConfig, captions: float, prompter: Prompter, rng: random.Random, done: float) -> Lesson:
     """About a new clip. captions: the share of clips without a sentence.
 
     The prompt is the embedded default's, whatever the later stages ask: a pair's tokens can answer only a sentence that

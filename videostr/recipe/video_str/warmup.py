@@ -28,7 +28,8 @@ from videostr.training.prompter import Prompter
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
 NOTHING = "no"
-SHORT = 0.5  # the share of clips that are one pair of frames: where a thing is, is learned there, then when
+PICTURES = 0.4  # the first so many lessons are about pictures; learned at once with the others neither is learned
+SHORT = 0.5  # of those, the share of clips that are one pair of frames: where a thing is, is learned there, then when
 VISIBLE = 0.3  # the share of a thing that must be seen, as in the questions' graphs
 
 
@@ -46,12 +47,12 @@ class Seen(NamedTuple):
     y: float
 
 
-def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random) -> Lesson:
-    """About a new clip."""
+def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random, done: float) -> Lesson:
+    """About a new clip. done: the share of the warm-up that is done."""
     while True:
         scene = draw_scene(rng, rng.choice(KINDS), world)
-        if rng.random() < SHORT:
-            video, seen = see(scene, prompter.frames, rng)
+        if done < PICTURES:
+            video, seen = see(scene, prompter.frames, rng if rng.random() < SHORT else None)
             if any(seen):
                 return lesson_in_the_picture(replace(prompter, prompt="plain"), video, seen, rng)
         else:
