@@ -11,7 +11,7 @@ from videostr.data.scenes.render import View
 
 EARTH = 6378137.0  # metres: the radius in KITTI's Mercator projection
 ORIGIN = (49.0, 8.4, 110.0)  # latitude and longitude in degrees, altitude in metres, of the world's origin
-SEEN = 0.8, 0.4  # at least so much of a body is seen: KITTI's occlusion 0, 1; below: 2
+SEEN = 0.8, 0.4, 0.25  # at least so much of a body is seen: KITTI's occlusion 0, 1, 2; below: 3, unknown
 CUT = 0.15, 0.5  # at most so much of it is outside the picture: truncation 0, 1; above: 2
 
 
