@@ -6,8 +6,8 @@
 
     python recipes/video_str.py --ablation --out runs/ablation
 
-Stages: prepare, model, warmup, base (of a checkpoint), sft, sft_eval, rl, rl_eval, turned. Each is remembered under OUT; the
-same command continues an interrupted run.
+Stages: prepare, model, warmup, base (of a checkpoint), sft, sft_eval, rl, rl_eval, turned. Each is remembered under
+OUT; the same command continues an interrupted run.
 """
 
 import sys
