@@ -1,6 +1,6 @@
 """The relation graph: its types, its grammar (text <-> graph), the edges that follow from nodes, the prompt for it."""
 
-from videostr.graph.coordinates import CELLS, Coordinates, grid_over
+from videostr.graph.coordinates import CELLS, Coordinates, grid_before, grid_over
 from videostr.graph.parse import class_name, parse_graph, read_graph
 from videostr.graph.prompt import graph_brief, graph_prompt
 from videostr.graph.relations import direction, displacements, distance, edges_of, turn
@@ -24,6 +24,7 @@ __all__ = [
     "graph_brief",
     "graph_prompt",
     "graph_to_json",
+    "grid_before",
     "grid_over",
     "parse_graph",
     "read_graph",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -20,7 +21,8 @@ class Coordinates:
     the right and y ahead: "camera", ahead of the camera at `time`; "towards", y from the object `between[0]` to
     `between[1]`, for videos whose camera is not known; "free", any orientation (only turn angles and distances mean
     something). dimensions: 2, or 3 with the height in metres as the third coordinate ("metres" only).
-    cell: metres a cell is wide, for a grid seen from above. time: seconds, of "camera".
+    cell: metres a cell is wide, for a grid seen from above. time: seconds, of "camera". camera: where it then stands,
+    in cells; without that nobody could tell where the grid begins.
 
     Raises ValueError naming the field.
     """
@@ -31,6 +33,7 @@ class Coordinates:
     cell: float | None = None
     time: float | None = None
     between: tuple[str, str] | None = None
+    camera: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("unit", get_args(Unit)), ("axes", get_args(Axes))):
@@ -48,6 +51,12 @@ class Coordinates:
         if (self.axes == "towards") != (between is not None) or (between is not None and len(between) != 2):
             raise ValueError(f"between: expected two objects with axes 'towards' alone, got {self.between!r}")
         object.__setattr__(self, "between", between)
+        camera = None if self.camera is None else tuple(self.camera)
+        if camera is not None and ((self.unit, self.axes) != ("grid", "camera") or len(camera) != 2):
+            raise ValueError(
+                f"camera: expected two cells with unit 'grid' and axes 'camera' alone, got {self.camera!r}"
+            )
+        object.__setattr__(self, "camera", camera)
 
     def describe(self) -> str:
         """The sentences that a prompt states it with."""
@@ -63,6 +72,8 @@ class Coordinates:
         if self.axes == "camera":
             at = "" if self.time is None else f" as it stands at {self.time:g} s"
             text += f"x grows to the right and y ahead of the camera{at}"
+            if self.camera is not None:
+                text += f", which is at [{self.camera[0]:g}, {self.camera[1]:g}]"
         elif self.axes == "towards":
             text += (
                 f"y grows in the direction from the {self.between[0]} to the {self.between[1]}, x to the right of it"
@@ -94,6 +105,28 @@ def grid_over(positions: Sequence[Sequence[float]]) -> tuple[float, float, float
     low = [min(p[axis] for p in positions) for axis in (0, 1)]
     high = [max(p[axis] for p in positions) for axis in (0, 1)]
     need = max(high[0] - low[0], high[1] - low[1], 1.0) / CELLS
-    power = 10.0 ** math.floor(math.log10(need))
-    cell = next(power * step for step in (1, 1.5, 2, 3, 5, 7.5, 10) if power * step >= need * (1 - 1e-9))
+    cell = next(cell for cell in _round_cells(need) if cell >= need * (1 - 1e-9))
     return (low[0] + high[0]) / 2 - CELLS * cell / 2, (low[1] + high[1]) / 2 - CELLS * cell / 2, cell
+
+
+def grid_before(positions: Sequence[Sequence[float]]) -> tuple[tuple[int, int], float]:
+    """(camera, cell): where the camera stands in a 10 x 10 grid that holds `positions`, and metres a cell is wide.
+
+    positions: metres to the right and ahead of the camera. It stands in the middle of the nearest row, or so many rows
+    further on as there are behind it. The cell is the least of the round numbers of `grid_over` that will do.
+    """
+    aside = max(abs(p[0]) for p in positions)
+    low, high = min(p[1] for p in positions), max(p[1] for p in positions)
+    half = CELLS // 2
+    for cell in _round_cells(0.1):
+        behind = math.ceil(max(-low, 0.0) / cell - 1e-9)
+        if aside <= half * cell * (1 + 1e-9) and high <= (CELLS - behind) * cell * (1 + 1e-9):
+            return (half, behind), cell
+    raise AssertionError("the cells grow without end")
+
+
+def _round_cells(least: float) -> Iterator[float]:
+    """1, 1.5, 2, 3, 5, 7.5 times powers of ten, from the power at or below `least` on."""
+    for exponent in itertools.count(math.floor(math.log10(least))):
+        for step in (1, 1.5, 2, 3, 5, 7.5):
+            yield 10.0**exponent * step

@@ -42,4 +42,6 @@ def graph_brief(coordinates: Coordinates, times: Sequence[float] = (), classes: 
     words = [", ".join(classes)]
     if coordinates.cell:
         words.append(f"{coordinates.cell:g} m")
+    if coordinates.camera is not None and coordinates.camera[1]:
+        words.append(f"{coordinates.camera[1]:g} behind")
     return " ; ".join([*words, *(f"{time:g} s" for time in times)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from videostr.data.stv.question import box_1000
 from videostr.data.stv.scene import Clip, Track
-from videostr.graph import CELLS, Coordinates, Frame, Node, graph_to_json, grid_over
+from videostr.graph import CELLS, Coordinates, Frame, Node, graph_to_json, grid_before, grid_over
 
 Style = Literal["grid", "metres", "image"]
 STYLES = ("grid", "metres", "image")
@@ -92,6 +92,10 @@ def _on_ground(time, places: list[list[np.ndarray]], tracks, style, axes: dict) 
     everywhere = [p for frame in places for p in frame if p is not None]
     if style == "metres":
         coordinates, digits = Coordinates("metres", dimensions=3, **axes), 1
+    elif axes["axes"] == "camera":
+        camera, cell = grid_before(everywhere)
+        x, y = -camera[0] * cell, -camera[1] * cell
+        coordinates, digits = Coordinates("grid", cell=round(cell, 6), camera=camera, **axes), 1
     else:
         x, y, cell = grid_over(everywhere)
         coordinates, digits = Coordinates("grid", cell=round(cell, 6), **axes), 1

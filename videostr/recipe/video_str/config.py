@@ -32,12 +32,12 @@ class DataConfig:
     test: str | None = None
     cold_start: str | None = None
     turned: str | None = None
-    cold_start_scenes: int = 300
+    cold_start_scenes: int = 500
     train_scenes: int = 60
     test_scenes: int = 30
     questions: int = 24
-    pairs: int = 9000
-    test_pairs: int = 500
+    pairs: int = 15000
+    test_pairs: int = 800
     turn: float = 90.0
     world: ScenesConfig = field(default_factory=ScenesConfig)
     annotator: AnnotatorConfig = field(default_factory=AnnotatorConfig)
@@ -124,18 +124,18 @@ class VideoStrConfig(RecipeConfig):
     )
     warmup: WarmupConfig = field(
         default_factory=lambda: WarmupConfig(
-            steps=1000,
+            steps=2000,
             batch_size=12,
             optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=1400,
+            steps=1200,
             batch_size=16,
             micro_batch=16,
-            optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=200, eval_every=350),
+            optim=OptimConfig(lr=1e-3, lr_vision=3e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
+            loop=LoopConfig(save_every=200, eval_every=300),
         )
     )
     reward: str = "video_str"
