@@ -18,6 +18,7 @@ from videostr.graph import (
     edges_of,
     graph_prompt,
     graph_to_json,
+    grid_before,
     grid_over,
     parse_graph,
     read_graph,
@@ -149,9 +150,31 @@ def test_a_grid_holds_its_positions(points):
     assert cell == 0.1 or cell * 10 <= spread * 1.7
 
 
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_a_grid_before_the_camera_holds_its_positions(points):
+    """And no smaller round cell would do."""
+    (column, row), cell = grid_before(points)
+    assert column == 5 and row == max(0, math.ceil(-min(y for _, y in points) / cell - 1e-9))
+    smaller = [
+        c for c in (0.1 * step * 10.0**power for power in range(7) for step in (1, 1.5, 2, 3, 5, 7.5)) if c < cell
+    ]
+    for size, fits in ((cell, True), *((c, False) for c in smaller[-1:])):
+        behind = max(0, math.ceil(-min(y for _, y in points) / size - 1e-9))
+        places = [(5 + x / size, behind + y / size) for x, y in points]
+        assert all(-1e-6 <= at <= 10 + 1e-6 for place in places for at in place) == fits
+
+
+def test_a_camera_with_something_behind_it_stands_further_on():
+    assert grid_before([(0.0, 4.0), (1.2, 8.0)]) == ((5, 0), 1.0)
+    assert grid_before([(0.0, -1.5), (1.2, 8.0)]) == ((5, 2), 1.0)
+    assert grid_before([(-6.0, 1.0)]) == ((5, 0), 1.5)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"axes": "camera", "cell": 2.0, "camera": (5, 1)}, "ahead of the camera, which is at [5, 1]."),
         ({"axes": "camera", "cell": 2.0, "time": 1.5}, "y ahead of the camera as it stands at 1.5 s"),
         ({"axes": "towards", "between": ["sofa", "door"]}, "y grows in the direction from the sofa to the door"),
         ({"axes": "image"}, "x from 0 to 10 from left to right"),
@@ -175,7 +198,16 @@ def test_the_prompt_states_the_frame_of_reference(options, words):
 
 @pytest.mark.parametrize(
     "options",
-    [{"unit": "feet"}, {"dimensions": 3}, {"axes": "towards"}, {"unit": "image"}, {"cell": math.nan}, {"x": 1}],
+    [
+        {"unit": "feet"},
+        {"axes": "free", "camera": [5, 0]},
+        {"axes": "camera", "camera": [5]},
+        {"dimensions": 3},
+        {"axes": "towards"},
+        {"unit": "image"},
+        {"cell": math.nan},
+        {"x": 1},
+    ],
 )
 def test_frames_of_reference_that_are_none(options):
     with pytest.raises(ValueError, match="|".join([*options, "axes", "between"])):
