@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -16,6 +17,7 @@ from videostr.graph import (
     build_graph,
     displacements,
     edges_of,
+    graph_brief,
     graph_prompt,
     graph_to_json,
     grid_before,
@@ -212,3 +214,10 @@ def test_the_prompt_states_the_frame_of_reference(options, words):
 def test_frames_of_reference_that_are_none(options):
     with pytest.raises(ValueError, match="|".join([*options, "axes", "between"])):
         Coordinates.from_json(options)
+
+
+def test_the_brief_form_names_classes_cell_and_times():
+    coordinates = Coordinates(axes="camera", cell=1.5, camera=(5, 0))
+    assert graph_brief(coordinates, [0, 1.5], ["car", "van"]) == "car, van ; 1.5 m ; 0 s ; 1.5 s"
+    assert graph_brief(replace(coordinates, camera=(5, 2)), [], ["car"]) == "car ; 1.5 m ; 2 behind"
+    assert graph_brief(Coordinates(axes="image"), [0.25], ["cow"]) == "cow ; 0.25 s"
