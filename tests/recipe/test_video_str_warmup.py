@@ -130,7 +130,7 @@ def test_the_drawn_clip_is_the_written_one(prompter, tmp_path, kind):
 
 
 def test_the_scene_is_drawn_as_the_questions_have_it(prompter):
-    """Ids count from 1 in the order written, and an object keeps its own; the prompt names classes, cell and times."""
+    """Sorted by class, ids count from 1, and an object keeps its own; the prompt has cell and times."""
     video, seen = clip(prompter)
     first = {"t": 0, "objects": [[162, "cow", 2, 2.6], [7, "sheep", 8, 2]]}
     second = {"t": 1.5, "objects": [[7, "sheep", 8, 3], [9, "horse", 1, 1]]}
@@ -138,10 +138,10 @@ def test_the_scene_is_drawn_as_the_questions_have_it(prompter):
     meta = {"graph": {"frames": [first, second]}, "coordinates": coordinates}
     asking = replace(prompter, prompt="video_str_plain")
     lesson = warmup.lesson_in_the_scene(asking, video, seen, meta)
-    assert lesson.prompt.text.startswith("<|im_start|>user\n cow, sheep, horse ; 0.5 m ; 0 s ; 1.5 s <")
+    assert lesson.prompt.text.startswith("<|im_start|>user\n 0.5 m ; 0 s ; 1.5 s <")
     assert lesson.answer == (
         '<think><graph>{"frames":[{"t":0,"objects":[[1,"cow",2,3],[2,"sheep",8,2]]},'
-        '{"t":1.5,"objects":[[2,"sheep",8,3],[3,"horse",1,1]]}]}</graph></think>'
+        '{"t":1.5,"objects":[[3,"horse",1,1],[2,"sheep",8,3]]}]}</graph></think>'
     )
     other = warmup.lesson_in_the_picture(prompter, video, seen, random.Random(0))
     assert [word for _, word in lesson.said] == [word for _, word in other.said]
@@ -234,8 +234,10 @@ def test_what_is_seen_is_what_the_picture_shows(prompter):
 
 
 def test_pictures_come_first_then_scenes(prompter):
-    """A prompt about pictures is a time, one about a scene names classes."""
-    for done in (0.0, 0.39, 0.41, 0.99):
-        for seed in range(3):
-            text = warmup.draw_lesson(ScenesConfig(), prompter, random.Random(seed), done).prompt.text
-            assert any(name in text for name in CLASSES) == (done > 0.4)
+    """In a picture something is seen at one time; a scene may have two, and from above its cell in metres."""
+    texts = {}
+    for done in (0.0, 0.59, 0.61, 0.99):
+        lessons = [warmup.draw_lesson(ScenesConfig(), prompter, random.Random(seed), done) for seed in range(6)]
+        texts[done] = [lesson.prompt.text.split("<|vision_start|>")[0] for lesson in lessons]
+    assert not any(" m " in text or ";" in text for done in (0.0, 0.59) for text in texts[done])
+    assert all(any(" m " in text for text in texts[done]) for done in (0.61, 0.99))

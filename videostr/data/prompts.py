@@ -159,7 +159,7 @@ def _fill(text: str, name: str, meta: Mapping[str, Any]) -> str:
     for place, ask in (
         ("{graph}", graph_prompt),
         ("{graph_edges}", partial(graph_prompt, edges=True)),
-        ("{graph_brief}", graph_brief),
+        ("{graph_brief}", lambda coordinates, times, names: graph_brief(coordinates, times)),
     ):
         if place in text:
             frames = read_graph(_needed(meta, "graph", name)).frames

@@ -37,9 +37,9 @@ def graph_prompt(
     return text + coordinates.describe()
 
 
-def graph_brief(coordinates: Coordinates, times: Sequence[float] = (), classes: Sequence[str] = ()) -> str:
-    """The same in as few words as a small model that knows the form needs: classes, cell, times."""
-    words = [", ".join(classes)]
+def graph_brief(coordinates: Coordinates, times: Sequence[float] = ()) -> str:
+    """The same in as few words as a small model that knows the form needs: cell and times. It draws what it sees."""
+    words = []
     if coordinates.cell:
         words.append(f"{coordinates.cell:g} m")
     if coordinates.camera is not None and coordinates.camera[1]:

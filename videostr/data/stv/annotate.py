@@ -9,11 +9,12 @@ teach.
 import json
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from videostr.data.samples import Sample
-from videostr.graph import CELLS, Coordinates, Node, read_graph, render_graph
+from videostr.graph import CELLS, Coordinates, Frame, Node, read_graph, render_graph
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,36 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
     most = {"grid": float(CELLS), "image": 1.0}.get(coordinates.unit)
     places = [node.position for frame in truth for node in frame.nodes]
     middle = [sum(axis) / len(places) for axis in zip(*places, strict=True)]
-    numbers: dict[str | None, str] = {}  # a set's own ids mean nothing to one who watches
 
     def seen(node: Node) -> Node:
         moved = [m + config.squeeze * (x - m) for x, m in zip(node.position, middle, strict=True)]
         moved = [x + rng.gauss(0, config.jitter) * scale for x in moved]
         if most is not None:
             moved = [min(max(x, 0.0), most) for x in moved]
-        which = None if node.object is None else numbers.setdefault(node.object, str(len(numbers) + 1))
-        return node._replace(position=tuple(moved), object=which)
+        return node._replace(position=tuple(moved))
 
-    frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in truth]
+    frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in in_writing_order(truth)]
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
     answer, words = _answer(sample.meta, config, rng), ""
     if sample.meta["answer_kind"] == "choice":
         words = " " + sample.meta["options"][ord(answer) - ord("A")]
     return f"<think>{graph}{words}</think><answer>{answer}</answer>"
+
+
+def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:
+    """As one who watches writes a graph down: by class, of one class from left to right, and numbered from 1 on; a
+    set's own order and ids mean nothing to him. An object keeps its number over time."""
+    numbers: dict[str, str] = {}
+
+    def numbered(node: Node) -> Node:
+        if node.object is None:
+            return node
+        return node._replace(object=numbers.setdefault(node.object, str(len(numbers) + 1)))
+
+    return [
+        frame._replace(nodes=tuple(map(numbered, sorted(frame.nodes, key=lambda node: (node.name, node.position)))))
+        for frame in frames
+    ]
 
 
 def _answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:

@@ -37,7 +37,7 @@ class DataConfig:
     test_scenes: int = 30
     questions: int = 24
     pairs: int = 15000
-    test_pairs: int = 800
+    test_pairs: int = 600
     turn: float = 90.0
     world: ScenesConfig = field(default_factory=ScenesConfig)
     annotator: AnnotatorConfig = field(default_factory=AnnotatorConfig)
@@ -131,10 +131,10 @@ class VideoStrConfig(RecipeConfig):
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=1200,
+            steps=900,
             batch_size=16,
             micro_batch=16,
-            optim=OptimConfig(lr=1e-3, lr_vision=3e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
+            optim=OptimConfig(lr=7e-4, lr_vision=2e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
             loop=LoopConfig(save_every=200, eval_every=300),
         )
     )
@@ -142,14 +142,14 @@ class VideoStrConfig(RecipeConfig):
     reward_change: RewardChange = field(default_factory=lambda: RewardChange(gate=0.1, length=(30, 90)))
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
-            steps=60,
+            steps=40,
             prompts_per_step=16,
             prompts_per_update=16,
             micro_batch=8,
             sampling=SamplingConfig(max_new_tokens=128, rollout_batch=16),
             loss=LossConfig(kl_coef=0.04),
-            optim=OptimConfig(lr=1e-4, lr_vision=3e-5, weight_decay=0.0),
-            loop=LoopConfig(save_every=20, eval_every=30),
+            optim=OptimConfig(lr=2e-4, lr_vision=5e-5, weight_decay=0.0),
+            loop=LoopConfig(save_every=20, eval_every=20),
         )
     )
     eval: EvalConfig = field(default_factory=lambda: EvalConfig(batch_size=50, max_new_tokens=128, curve_samples=100))

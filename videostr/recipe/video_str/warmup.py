@@ -20,6 +20,7 @@ import numpy as np
 from videostr.data.scenes import KINDS, Body, Scene, ScenesConfig, View, draw_scene, render, tao
 from videostr.data.scenes.camera import Camera
 from videostr.data.scenes.plan import THINGS
+from videostr.data.stv.annotate import in_writing_order
 from videostr.data.stv.graphs import Grapher
 from videostr.data.stv.scene import Clip, Track
 from videostr.graph import CELLS, Frame, Node, class_name, read_graph, render_graph
@@ -29,7 +30,7 @@ from videostr.training.prompter import Prompter
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
 NOTHING = "no"
-PICTURES = 0.4  # the first so many lessons are about pictures; learned at once with the others neither is learned
+PICTURES = 0.6  # the first so many lessons are about pictures; learned at once with the others neither is learned
 SHORT = 0.5  # of those, the share of clips that are one pair of frames: where a thing is, is learned there, then when
 VISIBLE = 0.3  # the share of a thing that must be seen, as in the questions' graphs
 
@@ -149,17 +150,7 @@ def lesson_in_the_scene(
     prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], meta: dict[str, Any]
 ) -> Lesson:
     """About a graph as the questions ask for it. seen: of the frames of `video`."""
-    numbers: dict[str, str] = {}
-    frames = [
-        frame._replace(
-            nodes=tuple(
-                # Counted from 1 in the order in which they are written, as the cold start's answers do.
-                node._replace(object=numbers.setdefault(node.object, str(len(numbers) + 1)))
-                for node in frame.nodes
-            )
-        )
-        for frame in read_graph(meta["graph"]).frames
-    ]
+    frames = in_writing_order(read_graph(meta["graph"]).frames)
     prompt = prompter.ask("", video, meta)
     return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{render_graph(frames, digits=0)}</think>")
 
@@ -170,10 +161,9 @@ def lesson_in_the_picture(
     """About one of the frames in which there is something. seen: frame by frame."""
     shown = rng.choice([index for index, things in enumerate(seen) if things])
     time = round(float(video.timestamps[shown]), 2)
-    things = sorted(seen[shown], key=lambda thing: (thing.name, thing.x))
-    nodes = [Node(thing.name, (thing.x, thing.y), str(number + 1)) for number, thing in enumerate(things)]
+    nodes = tuple(Node(thing.name, (thing.x, thing.y), str(thing.body)) for thing in seen[shown])
     prompt = prompter.ask(f"{time:g} s", video)
-    graph = render_graph([Frame(time, tuple(nodes))], digits=0)
+    graph = render_graph(in_writing_order([Frame(time, nodes)]), digits=0)
     return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{graph}</think>")
 
 
