@@ -1,8 +1,8 @@
 """What the small model is taught before any question (videostr.recipe.warmup): to see what is where.
 
-First it draws the relation graph of one frame, in the picture's own cells and the grammar of the later answers. The
-prompt is the time alone: a class that it named would be copied from there and not looked for. Later it draws one or two
-frames in the coordinates and with the prompt of the questions. All the while it says at the tokens of the video what
+First it draws the relation graph of one frame, in the picture's own cells and the grammar of the later answers; later
+one or two frames in the coordinates of the questions. The prompt is cell and times alone: a class that it named would
+be copied from there and not looked for. All the while it says at the tokens of the video what
 lies there in the first frame of the pair: at the token that holds a thing's middle its class, its column as a letter
 and its row as a number, as on a chess board; at any other "no". The labels are exact. What it is never shown is a
 question or an answer.
