@@ -14,7 +14,8 @@ EXACT = AnnotatorConfig(jitter=0.0, squeeze=1.0, short=1.0, tight=1.0, unsure=0.
 
 
 def sample(kind, answer, task="object size", **meta):
-    meta |= {"answer_kind": kind, "answer": answer, "task": task, "graph": GRAPH, "coordinates": {"unit": "grid"}}
+    meta = {"graph": GRAPH} | meta
+    meta |= {"answer_kind": kind, "answer": answer, "task": task, "coordinates": {"unit": "grid"}}
     return Sample("s", "v.mp4", "q", ((0.0, 1.0),), meta=meta)
 
 
@@ -47,9 +48,20 @@ def test_habits():
     assert number.endswith("<answer>1.8</answer>")
     assert box.endswith("<answer>[120,220,280,380]</answer>")
     ((_, nodes, _),) = parse_graph(choice).frames
-    assert nodes[0].position == (4.0, 3.0)  # half way to the middle, (5, 4), in whole cells; 3.5 to even is 4
+    # By class: bed, chair, table, numbered as they are written.
+    assert [(node.object, node.name) for node in nodes] == [("1", "bed"), ("2", "chair"), ("3", "table")]
+    assert nodes[1].position == (4.0, 3.0)  # half way to the middle, (5, 4), in whole cells; 3.5 to even is 4
     count = sample("number", 3, "object counting")
     assert write_response(count, habits, random.Random(0)).endswith("<answer>3</answer>")
+
+
+def test_of_one_class_from_left_to_right_and_each_keeps_its_number():
+    cows = [[5, "cow", 7, 1], [3, "cow", 2, 8]]
+    frames = {"frames": [{"t": 0, "objects": cows}, {"t": 1, "objects": [[5, "cow", 1, 1], [8, "ant", 3, 3]]}]}
+    text = write_response(sample("number", 2, "object counting", graph=frames), EXACT, random.Random(0))
+    first, second = parse_graph(text).frames
+    assert [(node.object, node.position) for node in first.nodes] == [("1", (2, 8)), ("2", (7, 1))]
+    assert [(node.object, node.name) for node in second.nodes] == [("3", "ant"), ("2", "cow")]
 
 
 def test_deterministic():
