@@ -18,6 +18,7 @@ from videostr.model import load_policy
 from videostr.model.tiny import GRAPH_TAGS, WORDS_AND_SIGNS, TinyConfig, write_tiny_policy
 from videostr.recipe.video_str import warmup
 from videostr.recipe.video_str.config import VideoStrConfig
+from videostr.recipe.video_str.layout import layout
 from videostr.recipe.video_str.prepare import prepare_model
 from videostr.recipe.video_str.warmup import Seen
 from videostr.recipe.warmup import pack_lessons
@@ -170,7 +171,7 @@ def test_a_layout_is_what_the_builder_makes_of_the_written_scene(built, kind):
     for sample in samples:
         if sample.source == kind:
             scene = scenes[kind, re.search(r"a\d{4}", sample.meta["scene"])[0]]
-            made = warmup.layout(scene, Chosen(sample.meta["times"]))
+            made = layout(scene, Chosen(sample.meta["times"]))
             own, truth = ([sorted(f.nodes) for f in read_graph(meta["graph"]).frames] for meta in (made, sample.meta))
             if [[n.name for n in nodes] for nodes in own] != [[n.name for n in nodes] for nodes in truth]:
                 different += 1

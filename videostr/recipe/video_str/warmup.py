@@ -8,8 +8,6 @@ and its row as a number, as on a chess board; at any other "no". The labels are 
 question or an answer.
 """
 
-import json
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,14 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from videostr.data.scenes import KINDS, Body, Scene, ScenesConfig, View, draw_scene, render, tao
-from videostr.data.scenes.camera import Camera
+from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
 from videostr.data.scenes.plan import THINGS
 from videostr.data.stv.annotate import in_writing_order
-from videostr.data.stv.graphs import Grapher
-from videostr.data.stv.scene import Clip, Track
 from videostr.graph import CELLS, Frame, Node, class_name, read_graph, render_graph
 from videostr.model import Prompt
+from videostr.recipe.video_str.layout import layout
 from videostr.recipe.warmup import Lesson
 from videostr.training.prompter import Prompter
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
@@ -91,59 +87,6 @@ def _seen(scene: Scene, views: Sequence[View]) -> list[Seen]:
                 Seen(view.body, name, (x0 + x1) / 2 * CELLS / scene.width, (y0 + y1) / 2 * CELLS / scene.height)
             )
     return found
-
-
-def layout(scene: Scene, rng: random.Random) -> dict[str, Any] | None:
-    """`graph` and `coordinates` as the questions have them, of one or two frames of those that the set annotates; None
-    where nothing is seen in them."""
-    times = [index / scene.fps for index in (tao.annotated(scene) if scene.kind == "tao" else range(scene.frames))]
-    times = [0.0] if scene.room else sorted(rng.sample(times, rng.choice((1, 2))))
-    views_F = [{view.body: view for view in render(scene, time)[1]} for time in times]
-    tracks = []
-    for number, body in enumerate(scene.bodies):
-        rows = [(frame, views[number]) for frame, views in enumerate(views_F) if number in views]
-        if scene.room or rows:
-            tracks.append(_track(scene, number, body, times, rows))
-    poses = np.stack([_pose(scene.camera.at(time)) for time in times]) if scene.kind != "tao" else None
-    clip = Clip(
-        source=scene.kind,
-        scene="",
-        group="",
-        video="",
-        number_T=np.arange(len(times)),
-        times_T=np.array(times),
-        width=scene.width,
-        height=scene.height,
-        fps=scene.fps,
-        tracks=tracks,
-        static=scene.room is not None,
-        pose_T44=poses,
-    )
-    made = Grapher(clip)(tuple(range(len(times))), tuple(clip.by_name))
-    return None if made is None else {"graph": json.loads(made[0]), "coordinates": json.loads(made[1])}
-
-
-def _track(scene: Scene, number: int, body: Body, times: Sequence[float], rows: Sequence[tuple[int, View]]) -> Track:
-    placed = scene.kind != "tao"
-    where = [0.0] if scene.room else [times[frame] for frame, _ in rows]
-    return Track(
-        id=str(number),
-        name=class_name(body.label),
-        frame_F=np.array([frame for frame, _ in rows], np.int64),
-        visible_F=np.array([view.visible for _, view in rows]),
-        box_F4=np.array([view.box for _, view in rows]) if not scene.room else None,
-        centre_F3=np.array([[*body.at(time)[:2], body.size[2] / 2] for time in where]) if placed else None,
-        size_3=np.array(body.size) if placed else None,
-    )
-
-
-def _pose(camera: Camera) -> np.ndarray:
-    """(4, 4): the ground of the camera (x right, y ahead, z up) -> world."""
-    sin, cos = math.sin(camera.heading), math.cos(camera.heading)
-    pose_44 = np.eye(4)
-    pose_44[:3, :3] = [[sin, cos, 0.0], [-cos, sin, 0.0], [0.0, 0.0, 1.0]]
-    pose_44[:3, 3] = camera.position
-    return pose_44
 
 
 def lesson_in_the_scene(
