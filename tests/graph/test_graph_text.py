@@ -164,6 +164,7 @@ def test_a_grid_before_the_camera_holds_its_positions(points):
     for size, fits in ((cell, True), *((c, False) for c in smaller[-1:])):
         behind = max(0, math.ceil(-min(y for _, y in points) / size - 1e-9))
         places = [(5 + x / size, behind + y / size) for x, y in points]
+        places.append((5, behind))  # the camera's own
         assert all(-1e-6 <= at <= 10 + 1e-6 for place in places for at in place) == fits
 
 
@@ -171,6 +172,9 @@ def test_a_camera_with_something_behind_it_stands_further_on():
     assert grid_before([(0.0, 4.0), (1.2, 8.0)]) == ((5, 0), 1.0)
     assert grid_before([(0.0, -1.5), (1.2, 8.0)]) == ((5, 2), 1.0)
     assert grid_before([(-6.0, 1.0)]) == ((5, 0), 1.5)
+    assert grid_before([(0.0, -20.0)]) == ((5, 10), 2.0)
+    with pytest.raises(ValueError, match="positions: expected finite"):
+        grid_before([(0.0, math.nan)])
 
 
 @pytest.mark.parametrize(

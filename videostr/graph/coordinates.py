@@ -114,15 +114,24 @@ def grid_before(positions: Sequence[Sequence[float]]) -> tuple[tuple[int, int], 
 
     positions: metres to the right and ahead of the camera. It stands in the middle of the nearest row, or so many rows
     further on as there are behind it. The cell is the least of the round numbers of `grid_over` that will do.
+
+    Raises ValueError for a position that is not finite.
     """
+    if not all(math.isfinite(at) for p in positions for at in p[:2]):
+        raise ValueError("positions: expected finite numbers")
     aside = max(abs(p[0]) for p in positions)
     low, high = min(p[1] for p in positions), max(p[1] for p in positions)
     half = CELLS // 2
-    for cell in _round_cells(0.1):
-        behind = math.ceil(max(-low, 0.0) / cell - 1e-9)
-        if aside <= half * cell * (1 + 1e-9) and high <= (CELLS - behind) * cell * (1 + 1e-9):
-            return (half, behind), cell
-    raise AssertionError("the cells grow without end")
+
+    def behind(cell: float) -> int:
+        return math.ceil(max(-low, 0.0) / cell - 1e-9)
+
+    def holds(cell: float) -> bool:
+        ahead = CELLS - behind(cell)
+        return ahead >= 0 and aside <= half * cell * (1 + 1e-9) and high <= ahead * cell * (1 + 1e-9)
+
+    cell = next(filter(holds, _round_cells(0.1)))
+    return (half, behind(cell)), cell
 
 
 def _round_cells(least: float) -> Iterator[float]:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader, Dataset
@@ -19,8 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 from videostr.model import GroupedPolicy, PackedGroups, Policy, Prompt, pack_groups
 from videostr.recipe.config import WarmupConfig
 from videostr.sft import likelihood_update
+from videostr.sft.trainer import answer_ids
 from videostr.training.loop import TrainLoop
 from videostr.training.prompter import Prompter
+from videostr.video import FramePolicy
 
 
 @dataclass
@@ -96,22 +99,25 @@ def _packed_lessons(
     )
 
 
+def frame_times(duration: float, fps: float, frames: FramePolicy) -> np.ndarray:
+    """The seconds of the frames that a model sees of a clip, as if it were read from a file."""
+    available = round(duration * fps)
+    return frames.pick(np.arange(available), available, frames.frame_count(duration, available)) / fps
+
+
 def pack_lessons(policy: Policy, lessons: Sequence[Lesson]) -> PackedGroups:
     """The lessons in one row, with what is said within the prompts and the answers as the tokens to predict."""
 
-    def ids(text: str) -> list[int]:
-        return policy.tokenizer(text, add_special_tokens=False).input_ids
-
-    answers = [
-        torch.tensor([*ids(answer), policy.eos_ids[0]] if answer else [], dtype=torch.int64)
-        for answer in (lesson.answer for lesson in lessons)
-    ]
+    nothing = torch.empty(0, dtype=torch.int64)
+    answers = [answer_ids(policy, lesson.answer) if lesson.answer else nothing for lesson in lessons]
     packed = pack_groups([lesson.prompt for lesson in lessons], [[answer] for answer in answers])
     # An answer's last token is not in the row.
     lengths = [len(lesson.prompt) + max(len(a) - 1, 0) for lesson, a in zip(lessons, answers, strict=True)]
     starts = accumulate(lengths[:-1], initial=0)
     at = [start + place for start, lesson in zip(starts, lessons, strict=True) for place, _ in lesson.said]
-    words = [ids(word)[0] for lesson in lessons for _, word in lesson.said]
+    words = [
+        policy.tokenizer(word, add_special_tokens=False).input_ids[0] for lesson in lessons for _, word in lesson.said
+    ]
     target_R = torch.cat([torch.tensor(words, dtype=torch.int64), packed.target_R])
     return replace(
         packed,

@@ -11,9 +11,8 @@ from videostr.data.scenes.plan import Body, Scene
 NEAR = 0.3  # metres in front of the camera: a body that comes nearer is not drawn
 # Corners of the unit box, and its faces as loops that are anticlockwise seen from outside.
 CORNERS = np.array([[x, y, z] for z in (0.0, 1.0) for y in (-0.5, 0.5) for x in (-0.5, 0.5)])
-FACES = np.array(
-    [(4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)]
-)  # top, then the sides; no underside
+# Top, then the sides; no underside.
+FACES = np.array([(4, 5, 7, 6), (0, 1, 5, 4), (3, 2, 6, 7), (1, 3, 7, 5), (2, 0, 4, 6)])
 SHADES = (1.0, 0.82, 0.82, 0.64, 0.64)
 SKY = np.array([170.0, 200.0, 230.0])
 

@@ -14,7 +14,7 @@ from videostr.graph import CELLS, Coordinates, Frame, Node, graph_to_json, grid_
 Style = Literal["grid", "metres", "image"]
 STYLES = ("grid", "metres", "image")
 _MOST, _CONTEXT = 16, 5  # nodes a frame; so many at least, where there are
-_SEEN = 0.3
+SEEN = 0.3  # the share of an object that must be seen in a frame to be in its graph
 
 
 class Grapher:
@@ -71,7 +71,7 @@ def _dump(value: Any) -> str:
 
 def _shown(track: Track, frame: int) -> bool:
     row = track.row(frame)
-    return row is not None and track.visible_F[row] >= _SEEN
+    return row is not None and track.visible_F[row] >= SEEN
 
 
 def _boxes(clip: Clip, tracks: list[Track], frame: int) -> dict[str, tuple]:

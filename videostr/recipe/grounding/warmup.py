@@ -24,7 +24,7 @@ from videostr.data.world import (
     parts,
     touches,
 )
-from videostr.recipe.warmup import Lesson
+from videostr.recipe.warmup import Lesson, frame_times
 from videostr.training.prompter import Prompter, split_pairs
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
@@ -66,7 +66,5 @@ def lesson_about(prompter: Prompter, scene: Scene, asked: Thing | None, rng: ran
 
 def see(scene: Scene, frames: FramePolicy) -> VideoInputs:
     """The clip as the model sees it, drawn without a file."""
-    available = round(scene.duration * scene.fps)
-    count = frames.frame_count(scene.duration, available)
-    times = frames.pick(np.arange(available), available, count) / scene.fps  # as from the file
+    times = frame_times(scene.duration, scene.fps, frames)
     return frames_to_inputs(np.stack([draw_frame(scene, time) for time in times]), times, frames, scene.duration)

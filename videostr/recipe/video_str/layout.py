@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +14,14 @@ from videostr.data.stv.scene import Clip, Track
 from videostr.graph import class_name
 
 
-def layout(scene: Scene, rng: random.Random) -> dict[str, Any] | None:
-    """`graph` and `coordinates` as the questions have them, of one or two frames of those that the set annotates; None
-    where nothing is seen in them."""
-    times = [index / scene.fps for index in (tao.annotated(scene) if scene.kind == "tao" else range(scene.frames))]
-    times = [0.0] if scene.room else sorted(rng.sample(times, rng.choice((1, 2))))
+def annotated_times(scene: Scene) -> list[float]:
+    """The seconds of the frames that the scene's set annotates."""
+    return [index / scene.fps for index in (tao.annotated(scene) if scene.kind == "tao" else range(scene.frames))]
+
+
+def layout(scene: Scene, times: Sequence[float]) -> dict[str, Any] | None:
+    """`graph` and `coordinates` as the questions have them, of the frames at `times`; None where nothing is seen in
+    them. A room has one time, its camera's first."""
     views_F = [{view.body: view for view in render(scene, time)[1]} for time in times]
     tracks = []
     for number, body in enumerate(scene.bodies):

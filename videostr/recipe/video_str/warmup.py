@@ -18,17 +18,17 @@ import numpy as np
 from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
 from videostr.data.scenes.plan import THINGS
 from videostr.data.stv.annotate import in_writing_order
+from videostr.data.stv.graphs import SEEN
 from videostr.graph import CELLS, Frame, Node, class_name, read_graph, render_graph
 from videostr.model import Prompt
-from videostr.recipe.video_str.layout import layout
-from videostr.recipe.warmup import Lesson
+from videostr.recipe.video_str.layout import annotated_times, layout
+from videostr.recipe.warmup import Lesson, frame_times
 from videostr.training.prompter import Prompter
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
 NOTHING = "no"
 PICTURES = 0.6  # the first so many lessons are about pictures; learned at once with the others neither is learned
 SHORT = 0.5  # of those, the share of clips that are one pair of frames: where a thing is, is learned there, then when
-VISIBLE = 0.3  # the share of a thing that must be seen, as in the questions' graphs
 
 
 def words() -> list[str]:
@@ -54,7 +54,8 @@ def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random, don
             if any(seen):
                 return lesson_in_the_picture(replace(prompter, prompt="plain"), video, seen, rng)
         else:
-            meta = layout(scene, rng)
+            times = [0.0] if scene.room else sorted(rng.sample(annotated_times(scene), rng.choice((1, 2))))
+            meta = layout(scene, times)
             if meta is not None:
                 video, seen = see(scene, prompter.frames)
                 return lesson_in_the_scene(replace(prompter, prompt="video_str_plain"), video, seen, meta)
@@ -67,8 +68,7 @@ def see(
 
     one_pair: of the clip only one pair of frames, drawn by this.
     """
-    count = frames.frame_count(scene.duration, scene.frames)
-    times = frames.pick(np.arange(scene.frames), scene.frames, count) / scene.fps  # as from the file
+    times = frame_times(scene.duration, scene.fps, frames)
     if one_pair is not None:
         size = frames.temporal_patch_size
         first = size * one_pair.randrange(len(times) // size)
@@ -80,7 +80,7 @@ def see(
 def _seen(scene: Scene, views: Sequence[View]) -> list[Seen]:
     found = []
     for view in views:
-        if view.visible >= VISIBLE:
+        if view.visible >= SEEN:
             x0, y0, x1, y1 = view.box
             name = class_name(scene.bodies[view.body].label)
             found.append(
