@@ -32,7 +32,7 @@ class DataConfig:
     test: str | None = None
     cold_start: str | None = None
     turned: str | None = None
-    cold_start_scenes: int = 500
+    cold_start_scenes: int = 200
     train_scenes: int = 60
     test_scenes: int = 30
     questions: int = 24
@@ -105,12 +105,12 @@ class VideoStrConfig(RecipeConfig):
             tiny=TinyConfig(
                 family="qwen3_vl",
                 hidden=96,
-                layers=3,
+                layers=5,
                 mlp=288,
                 vision_hidden=96,
                 vision_layers=2,
                 vision_mlp=128,
-                vocab_size=640,
+                vocab_size=1024,
                 patch_size=16,
             )
         )
@@ -124,18 +124,18 @@ class VideoStrConfig(RecipeConfig):
     )
     warmup: WarmupConfig = field(
         default_factory=lambda: WarmupConfig(
-            steps=2000,
-            batch_size=12,
+            steps=2400,
+            batch_size=4,
             optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=900,
+            steps=400,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=7e-4, lr_vision=2e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=200, eval_every=300),
+            loop=LoopConfig(save_every=200, eval_every=200),
         )
     )
     reward: str = "video_str"
