@@ -13,15 +13,16 @@ from videostr.data.samples import Sample
 from videostr.data.scenes import KINDS, ScenesConfig, draw_scene, render, write_scenes
 from videostr.data.scenes.plan import THINGS
 from videostr.data.stv.build import READERS
-from videostr.data.stv.question import TASKS
+from videostr.data.stv.question import TASKS, Asking, Rules
 from videostr.data.stv.scene import Sources
+from videostr.data.stv.tasks.motion import motion_tracking
 from videostr.graph import parse_graph
 from videostr.model import load_policy
 from videostr.model.tiny import GRAPH_TAGS, WORDS_AND_SIGNS, TinyConfig, write_tiny_policy
-from videostr.recipe.video_str import questions, warmup
+from videostr.recipe.video_str import questions, said, warmup
 from videostr.recipe.video_str.config import VideoStrConfig
 from videostr.recipe.video_str.prepare import prepare_model
-from videostr.recipe.video_str.warmup import Seen
+from videostr.recipe.video_str.sight import Placed, Seen, see
 from videostr.recipe.warmup import pack_lessons
 from videostr.training.prompter import Prompter, model_frames
 from videostr.video import SkippedVideos, frames_to_inputs, load_video
@@ -37,7 +38,7 @@ def prompter(tmp_path_factory):
     texts = [
         PROMPTS["video_str_plain"],
         *(f'[1,"{name}",3,4]' for name in CLASSES),
-        *([warmup.NOTHING, warmup.RIGHT] * 20),
+        *(list(said.WORDS) * 20),
     ] * 5
     tiny = TinyConfig(family="qwen3_vl", patch_size=16, **SMALL)
     write_tiny_policy(folder, texts, tiny, 0, GRAPH_TAGS, WORDS_AND_SIGNS)
@@ -56,16 +57,17 @@ def clip(prompter):
 
 def test_every_token_of_the_video_says_what_lies_there(prompter):
     video, seen = clip(prompter)
+    seen[0][0] = seen[0][0]._replace(way="to the left")
     lesson = warmup.lesson_of_a_graph(prompter, video, seen, 0, random.Random(0))
     pads = (lesson.prompt.input_ids_P == prompter.policy.base.config.video_token_id).nonzero().flatten().tolist()
     assert len(pads) == 2 * 3 * 4
-    said = {}
+    words = {}
     for place, word in lesson.said:
-        said.setdefault(pads.index(place), []).append(word)
+        words.setdefault(pads.index(place), []).append(word)
     # Of each pair the first frame. Row 2 of 3 and column 0 of 4: the cow; row 1, column 2: the sheep.
-    assert said.pop(2 * 4 + 0) == ["cow", "a", "9"]
-    assert said.pop(1 * 4 + 2) == ["sheep", "g", "4"]
-    assert sorted(said) == sorted(set(range(24)) - {8, 6}) and set(map(tuple, said.values())) == {("no",)}
+    assert words.pop(2 * 4 + 0) == ["cow", "a", "9", " left"]
+    assert words.pop(1 * 4 + 2) == ["sheep", "g", "4"]
+    assert sorted(words) == sorted(set(range(24)) - {8, 6}) and set(map(tuple, words.values())) == {("no",)}
 
 
 def test_one_frame_is_drawn_that_the_prompt_names(prompter):
@@ -127,11 +129,11 @@ def test_the_drawn_clip_is_the_written_one(prompter, tmp_path, kind):
     write_scenes(tmp_path, {kind: 1}, 3, world, "a", lambda done: None)
     (path,) = tmp_path.rglob("*.mp4")
     read = load_video(path, prompter.frames)
-    drawn, _ = warmup.see(draw_scene(random.Random(f"3/a/{kind}/0"), kind, world), prompter.frames)
+    drawn, _ = see(draw_scene(random.Random(f"3/a/{kind}/0"), kind, world), prompter.frames)
     assert drawn.grid_thw.tolist() == read.grid_thw.tolist()
     assert list(drawn.timestamps) == pytest.approx(list(read.timestamps))
     noise = (drawn.pixel_values - read.pixel_values).abs().mean()
-    other, _ = warmup.see(draw_scene(random.Random(9), kind, world), prompter.frames)
+    other, _ = see(draw_scene(random.Random(9), kind, world), prompter.frames)
     assert noise < 0.04 and 2 * noise < (other.pixel_values - read.pixel_values).abs().mean()
 
 
@@ -145,7 +147,7 @@ def sample_about(time, **meta):
 
 
 def lesson_about(prompter, video, seen, sample, query):
-    return warmup.lesson_in_the_question(prompter, video, seen, replace(sample, query=query), random.Random(0))
+    return warmup.lesson_of_a_question(prompter, video, seen, replace(sample, query=query), random.Random(0))
 
 
 def said_afterwards(prompter, lesson):
@@ -165,11 +167,11 @@ def test_a_question_says_where_its_things_are_and_which_option_is_right(prompter
     lesson = lesson_about(prompter, video, seen, sample_about(1.2, **meta), query)
     assert lesson.prompt.text.startswith("<|im_start|>user\n0.5 m ; 1.2 s ; 1.5 s <")
     assert lesson.prompt.text.endswith(f" {query}<|im_end|>\n<|im_start|>assistant\n")
-    said = [(token[-1], word) for token, word in said_afterwards(prompter, lesson)]
-    assert said == [("w", word) for _ in range(2) for word in "b8n"] + [("p", " no"), ("w", " yes")]
+    told = [(token[-1], word) for token, word in said_afterwards(prompter, lesson)]
+    assert told == [*(("w", word) for word in "b8n"), ("p", " no"), ("w", " yes")]
     assert lesson.answer == (
         '<think><graph>{"frames":[{"t":1.2,"objects":[[1,"cow",2,3],[2,"sheep",7,2],[3,"sheep",8,2]]},'
-        '{"t":1.5,"objects":[[4,"horse",1,1],[3,"sheep",8,3]]}]}</graph>\nA no\nB yes</think><answer>B</answer>'
+        '{"t":1.5,"objects":[[4,"horse",1,1],[3,"sheep",8,3]]}]}</graph> the cow</think><answer>B</answer>'
     )
 
 
@@ -190,12 +192,59 @@ def test_lessons_answer_exactly(prompter, meta, answer):
 def test_names_are_looked_for_in_one_frame(prompter):
     """Where each is that is there and how high, "no" at the others of a meadow; and no graph."""
     video, seen = clip(prompter)
-    lesson = warmup.lesson_of_names(prompter, video, seen, 1, random.Random(0))
-    assert lesson.prompt.text.startswith("<|im_start|>user\n1 s <") and lesson.answer == ""
-    asked = lesson.prompt.text.rpartition("<|vision_end|>")[2].partition("<|im_end|>")[0]
-    assert sorted(asked[1:].split(", ")) == ["the cow", "the horse", "the person", "the sheep"]
-    said = sorted((token[-1], word) for token, word in said_afterwards(prompter, lesson))
-    assert said == [("e", "no"), ("n", "no"), ("p", "no"), ("w", "8"), ("w", "b"), ("w", "n")]
+    told, asked = set(), set()
+    for seed in range(12):
+        lesson = warmup.lesson_of_names(prompter, video, seen, 1, random.Random(seed))
+        assert lesson.prompt.text.startswith("<|im_start|>user\n1 s <") and lesson.answer == ""
+        names = lesson.prompt.text.rpartition("<|vision_end|>")[2].partition("<|im_end|>")[0][1:].split(", ")
+        assert len(names) == warmup.NAMES and not any(a == b for a, b in zip(names, names[1:], strict=False))
+        asked.update(names)
+        told.update((token[-1], word) for token, word in said_afterwards(prompter, lesson))
+    assert asked == {"the cow", "the horse", "the person", "the sheep"}
+    assert told == {("e", "no"), ("n", "no"), ("p", "no"), ("w", "8"), ("w", "b"), ("w", "n")}
+
+
+def box(x, y, longest):
+    return Placed(np.array([x, y, 0.5]), np.array([longest, 0.5, 1.0]), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    "third,words",
+    [
+        ((-2.0, 4.0, 2.0), [" larger", " closest", "front", "left"]),
+        ((2.0, 4.0, 0.4), [" closest", "front", "right"]),  # as large as the second: its height is its longest side
+        ((4.0, -8.0, 2.0), [" larger", " farthest", "back", "right"]),
+        ((0.3, 6.0, 1.5), [" larger", "front"]),  # as far as the second, and straight ahead
+    ],
+)
+def test_a_mention_is_related_to_those_before_it(prompter, third, words):
+    """One who stands at the first, the cow, faces the second, which is 6 metres north."""
+    video, _ = clip(prompter)
+    cow, horse = Seen(0, "cow", 1, 1, 1, box(0, 0, 1.0)), Seen(1, "horse", 2, 2, 1, box(0, 6, 1.0))
+    sheep = Seen(2, "sheep", 3, 3, 1, box(*third))
+    prompt = prompter.ask("the cow, the horse, the sheep", video, sample_about(0.0).meta)
+    told = list(said.of_mentions(prompter, prompt, ["cow", "horse", "sheep"], [cow, horse, sheep]))
+    assert [word for _, word in told] == ["b", "1", "m", "c", "2", "m", "d", "3", "m", *words]
+    # The one that is not there breaks the chain.
+    told = list(said.of_mentions(prompter, prompt, ["cow", "horse", "sheep"], [cow, sheep]))
+    assert [word for _, word in told] == ["b", "1", "m", "no", "d", "3", "m"]
+
+
+@pytest.mark.parametrize("kind", ["kitti", "tao"])
+def test_things_move_as_the_builder_says(prompter, kind):
+    """Whoever is asked which way a thing moves has heard it of the warm-up."""
+    same = different = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        scene = draw_scene(rng, kind, ScenesConfig(repeats=0.0))
+        _, seen = see(scene, prompter.frames)
+        ways = {thing.name: thing.way for things in seen for thing in things}
+        read = questions.read_scene(scene, rng)
+        for question in motion_tracking(Asking(read, rng, Rules(), Counter())):
+            if question.kind == "choice" and ways.get(question.names[0]):
+                same += question.answer == ways[question.names[0]]
+                different += question.answer != ways[question.names[0]]
+    assert same > 30 and different <= (0 if kind == "kitti" else 0.1 * same)
 
 
 def test_of_some_options_one_is_there(prompter):
@@ -205,13 +254,15 @@ def test_of_some_options_one_is_there(prompter):
     for seed in range(200):
         lesson = warmup.lesson_of_options(prompter, video, seen, 0, random.Random(seed))
         behind = lesson.prompt.text.rpartition("<|vision_end|>")[2].partition("<|im_end|>")[0]
-        options = dict(line.split(". the ") for line in behind.splitlines()[1:])
+        _, *lines, names = behind.splitlines()
+        options = dict(line.split(". the ") for line in lines)
         (right,) = (letter for letter, name in options.items() if name in ("cow", "sheep"))
-        thought = "".join(f"\n{letter} {'yes' if letter == right else 'no'}" for letter in options)
-        assert lesson.answer == f"<think>{thought}</think><answer>{right}</answer>"
+        assert lesson.answer == f"<think> the {options[right]}</think><answer>{right}</answer>"
         assert 2 <= len(options) <= 5 and len(set(options.values())) == len(options)
         words = [word for _, word in said_afterwards(prompter, lesson)]
-        assert words == [" yes" if letter == right else " no" for letter in options]
+        listed = [letter for name in names.split(", ") for letter in options if name == f"the {options[letter]}"]
+        assert len(listed) == warmup.NAMES
+        assert words == [" yes" if letter == right else " no" for letter in options] + listed
         letters[len(options), right] += 1
     assert all(letters[2, letter] > 12 for letter in "AB") and all(letters[5, letter] > 3 for letter in "ABCDE")
 
@@ -224,8 +275,8 @@ def test_of_a_motion_the_end_is_said_where_the_question_ends(prompter):
     sample = sample_about(0.0, **meta)
     sample.meta["graph"]["frames"][1]["t"] = 2.2
     lesson = lesson_about(prompter, video, seen, sample, "Which way does the cow go?\nA. left\nB. right")
-    first = [(token[-1], word) for token, word in said_afterwards(prompter, lesson)]
-    assert first == [*(("w", word) for word in "a9n"), ("?", "e"), ("?", "7"), ("t", " yes"), ("t", " no")]
+    told = [(token[-1], word) for token, word in said_afterwards(prompter, lesson)]
+    assert told == [*(("w", word) for word in "a9n"), ("?", "e"), ("?", "7"), ("t", " yes"), ("t", " no")]
     both = lesson_about(prompter, video, [*seen[:2], seen[0], []], sample, "The cow or the sheep?\nA. left\nB. right")
     assert "?" not in {token for token, _ in said_afterwards(prompter, both)}
 
@@ -291,14 +342,16 @@ def test_questions_are_of_different_families_and_their_letters_even():
 
 def test_a_short_clip_is_one_pair_of_the_whole(prompter):
     scene = draw_scene(random.Random(2), "tao", ScenesConfig())
-    whole, seen = warmup.see(scene, prompter.frames)
+    whole, seen = see(scene, prompter.frames)
     firsts = set()
     for seed in range(8):
-        short, there = warmup.see(scene, prompter.frames, random.Random(seed))
+        short, there = see(scene, prompter.frames, random.Random(seed))
         first = list(whole.timestamps).index(short.timestamps[0])
         firsts.add(first)
         assert list(short.timestamps) == list(whole.timestamps)[first : first + 2]
-        assert there == seen[first : first + 2]
+        # Which way a thing moves in a picture is seen over the frames that there are.
+        there, wholly = ([[thing._replace(way=None) for thing in things] for things in f] for f in (there, seen))
+        assert there == wholly[first : first + 2]
         rows = int(short.grid_thw.prod())
         assert (short.pixel_values == whole.pixel_values[first // 2 * rows : (first // 2 + 1) * rows]).all()
     assert firsts == {0, 2}
@@ -309,7 +362,7 @@ def test_what_is_seen_is_what_the_picture_shows(prompter):
     found = 0
     for seed in range(30):
         scene = draw_scene(random.Random(seed), random.Random(seed).choice(KINDS), ScenesConfig())
-        _, seen = warmup.see(scene, prompter.frames)
+        _, seen = see(scene, prompter.frames)
         assert len(seen) == prompter.frames.num_frames
         picture, views = render(scene, 0.0)
         for view in views:

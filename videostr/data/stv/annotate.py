@@ -1,6 +1,6 @@
 """Written answers to STV questions, as an imperfect annotator gives them: what a small model's warm-up imitates.
 
-The thinking draws the graph and goes through the options of a choice, the answer follows. The annotator has habits as
+The thinking draws the graph and names the option that it comes to, the answer follows. The annotator has habits as
 people have them: distances come out too short, layouts too narrow, boxes too tight, and where unsure the first option
 is taken. A model that only imitates it cannot be better than it is, and a reward that knows the truth has something to
 teach.
@@ -11,13 +11,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import Any
 
 from videostr.data.samples import Sample
 from videostr.graph import CELLS, Coordinates, Frame, Node, read_graph, render_graph
-
-RIGHT, WRONG = " yes", " no"  # of an option
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ class AnnotatorConfig:
 
 
 def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) -> str:
-    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; of a choice the thought ends with
-    a verdict on each option.
+    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; the thought names the
+    option before its letter is given.
 
     sample: with meta graph, coordinates, answer, answer_kind and, of a choice, options.
     """
@@ -67,13 +64,8 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
     answer, words = _answer(sample.meta, config, rng), ""
     if sample.meta["answer_kind"] == "choice":
-        words = write_verdicts(len(sample.meta["options"]), answer)
+        words = f" {sample.meta['options'][ord(answer) - ord('A')]}"
     return f"<think>{graph}{words}</think><answer>{answer}</answer>"
-
-
-def write_verdicts(options: int, answer: str) -> str:
-    """A line an option: its letter, and whether it is the right one."""
-    return "".join(f"\n{letter}{RIGHT if letter == answer else WRONG}" for letter in ascii_uppercase[:options])
 
 
 def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:

@@ -104,9 +104,9 @@ class VideoStrConfig(RecipeConfig):
         default_factory=lambda: ModelConfig(
             tiny=TinyConfig(
                 family="qwen3_vl",
-                hidden=96,
-                layers=5,
-                mlp=288,
+                hidden=128,
+                layers=4,
+                mlp=384,
                 vision_hidden=96,
                 vision_layers=2,
                 vision_mlp=128,
@@ -124,18 +124,18 @@ class VideoStrConfig(RecipeConfig):
     )
     warmup: WarmupConfig = field(
         default_factory=lambda: WarmupConfig(
-            steps=2400,
+            steps=2600,
             batch_size=4,
             optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=400,
+            steps=300,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=7e-4, lr_vision=2e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=200, eval_every=200),
+            loop=LoopConfig(save_every=150, eval_every=150),
         )
     )
     reward: str = "video_str"
