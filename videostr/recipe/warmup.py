@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +36,13 @@ class Lesson:
     answer: str
 
 
-DrawLessons = Callable[[Prompter, random.Random, float], list[Lesson]]
-"""One or more lessons; of more, some may be about one clip. The last argument: which share of the warm-up is done, 0 to
-1."""
+DrawLesson = Callable[[Prompter, random.Random, float], Lesson]
+"""The last argument: which share of the warm-up is done, 0 to 1."""
 
 
 def warm_up(
     prompter: Prompter,
-    draw: DrawLessons,
+    draw: DrawLesson,
     config: WarmupConfig,
     *,
     out_dir: Path,
@@ -71,19 +70,19 @@ def warm_up(
 
 
 class _Lessons(Dataset):
-    """The lessons of each (step, number)."""
+    """A lesson for each (step, number)."""
 
-    def __init__(self, prompter: Prompter, draw: DrawLessons, steps: int, seed: int):
+    def __init__(self, prompter: Prompter, draw: DrawLesson, steps: int, seed: int):
         self.prompter, self.draw, self.steps, self.seed = prompter, draw, steps, seed
 
-    def __getitem__(self, which: tuple[int, int]) -> list[Lesson]:
+    def __getitem__(self, which: tuple[int, int]) -> Lesson:
         step, number = which
         rng = random.Random(f"{self.seed}/warmup/{step}/{number}")
         return self.draw(self.prompter, rng, step / self.steps)
 
 
 def _packed_lessons(
-    prompter: Prompter, draw: DrawLessons, config: WarmupConfig, first: int, accelerator: Accelerator, seed: int
+    prompter: Prompter, draw: DrawLesson, config: WarmupConfig, first: int, accelerator: Accelerator, seed: int
 ) -> Iterator[PackedGroups]:
     """This process's lessons of every step from `first` on. A worker draws them, while the model learns from earlier
     ones: drawing takes about as long."""
@@ -94,14 +93,10 @@ def _packed_lessons(
             _Lessons(prompter, draw, config.steps, seed),
             batch_sampler=[[(step, number) for number in numbers] for step in range(first, config.steps)],
             num_workers=1,
-            collate_fn=partial(_pack_drawn, prompter.policy),
+            collate_fn=partial(pack_lessons, prompter.policy),
             multiprocessing_context="fork",  # the worker draws with the model's tokenizer and needs no copy of it
         )
     )
-
-
-def _pack_drawn(policy: Policy, drawn: Sequence[list[Lesson]]) -> PackedGroups:
-    return pack_lessons(policy, list(chain.from_iterable(drawn)))
 
 
 def frame_times(duration: float, fps: float, frames: FramePolicy) -> np.ndarray:

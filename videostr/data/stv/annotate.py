@@ -41,8 +41,7 @@ class AnnotatorConfig:
 
 
 def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) -> str:
-    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; the thought names the
-    option before its letter is given.
+    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; before a choice its words.
 
     sample: with meta graph, coordinates, answer, answer_kind and, of a choice, options.
     """
@@ -64,7 +63,7 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
     answer, words = _answer(sample.meta, config, rng), ""
     if sample.meta["answer_kind"] == "choice":
-        words = f" {sample.meta['options'][ord(answer) - ord('A')]}"
+        words = " " + sample.meta["options"][ord(answer) - ord("A")]
     return f"<think>{graph}{words}</think><answer>{answer}</answer>"
 
 
