@@ -62,10 +62,12 @@ def run_recipe(
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at every save that the head is tied
     # Without this accelerate takes the processes of a torchrun on a machine without accelerators for separate runs.
-    PartialState(cpu=not torch.accelerator.is_available())
+    state = PartialState(cpu=not torch.accelerator.is_available())
     try:
         config = load_config(config_class, arguments.config, [*(smoke if arguments.smoke else []), *arguments.set])
         work(RunArguments(config, arguments.out, arguments.seed))
+        # A group that is left to the interpreter's end may abort there, and torchrun then calls a finished run failed.
+        state.destroy_process_group()
     except (ConfigError, SampleError, VideoError, RolloutMismatchError, ValueError, ImportError, OSError) as error:
         if os.environ.get("VIDEOSTR_TRACEBACK"):
             raise
