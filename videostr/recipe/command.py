@@ -66,8 +66,6 @@ def run_recipe(
     try:
         config = load_config(config_class, arguments.config, [*(smoke if arguments.smoke else []), *arguments.set])
         work(RunArguments(config, arguments.out, arguments.seed))
-        # A group that is left to the interpreter's end may abort there, and torchrun then calls a finished run failed.
-        state.destroy_process_group()
     except (ConfigError, SampleError, VideoError, RolloutMismatchError, ValueError, ImportError, OSError) as error:
         if os.environ.get("VIDEOSTR_TRACEBACK"):
             raise
@@ -76,4 +74,5 @@ def run_recipe(
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command continues from the last checkpoint in {arguments.out}", file=sys.stderr)
         return 130
+    state.destroy_process_group()  # torch asks for it: left to the interpreter's end, threads of it may abort there
     return 0

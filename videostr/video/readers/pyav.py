@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from videostr.video.errors import VideoError
-from videostr.video.index import FrameIndex, as_video_error, open_video
+from videostr.video.index import FrameIndex, as_video_error, open_video, packets_of
 from videostr.video.picture import Picture, picture_of
 from videostr.video.readers.base import time_of
 from videostr.video.readers.seek import Stretch, stretches
@@ -62,7 +62,7 @@ def _decode(
             # where the container keeps no presentation times, frames are counted as they come out
             wanted = (index.pts_N[positions_n[low:high]] if index.has_pts else positions_n[low:high]).tolist()
             done, missing, drained = 0, set(wanted), False
-            for packet in container.demux(stream):
+            for packet in packets_of(container, stream):
                 if skip:
                     codec.skip_frame = "DEFAULT" if packet.pts in missing else "NONREF"
                 if not packet.is_discard:  # outside the edit list: its time may be another frame's
