@@ -35,13 +35,12 @@ def add_command(actions: argparse._SubParsersAction) -> None:
 
 def _difficulty(args: argparse.Namespace) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
     import transformers
-    from accelerate import PartialState
+
+    from videostr.training.processes import join_processes
 
     transformers.utils.logging.disable_progress_bar()
-    # Without this accelerate takes the processes of a torchrun on a machine without accelerators for separate runs.
-    state = PartialState(cpu=not torch.accelerator.is_available())
+    processes = join_processes()
 
     from pathlib import Path
 
@@ -56,10 +55,11 @@ def _difficulty(args: argparse.Namespace) -> int:
         report = run_difficulty(load_config(DifficultyRunConfig, args.config, [*pairs, *args.set]), Path(args.out))
     except (ValueError, OSError, ImportError) as error:
         return fail(error)
-    if state.is_main_process:
+    if processes.is_main_process:
         print(_chosen(report))
         if not report["kept"]:
             print("videostr: no sample was chosen", file=sys.stderr)
+    processes.destroy_process_group()
     return 0 if report["kept"] else 1
 
 

@@ -101,20 +101,19 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.runs:
         raise ValueError(f"{args.benchmark}: unexpected {args.runs[0]!r} (data go behind --data)")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
     import transformers
-    from accelerate import PartialState
+
+    from videostr.training.processes import join_processes
 
     transformers.utils.logging.disable_progress_bar()
-    # Without this accelerate takes the processes of a torchrun on a machine without accelerators for separate runs.
-    state = PartialState(cpu=not torch.accelerator.is_available())
+    processes = join_processes()
 
     from videostr.eval.run import evaluate
     from videostr.eval.summary import to_text
 
     config = _config(args)
     out = args.out or Path("eval") / args.benchmark
-    main = state.is_main_process
+    main = processes.is_main_process
     summary = evaluate(
         config,
         out,
@@ -127,6 +126,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         print(_json(summary) if args.json else to_text(summary))
         page = write_evaluation_page(out)
         print(f"page: {page}", file=sys.stderr)
+    processes.destroy_process_group()
     return 0
 
 

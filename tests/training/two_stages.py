@@ -90,4 +90,4 @@ def main(out: Path, sharding: str | None = None, optimizer: str = "sgd", patch=s
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), *sys.argv[2:])
-    PartialState().destroy_process_group()  # left to the interpreter's end it may abort there
+    PartialState().destroy_process_group()

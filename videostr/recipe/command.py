@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
-from accelerate import PartialState
 
 from videostr.config import ConfigError, load_config
 from videostr.data.samples import SampleError
 from videostr.rollout import RolloutMismatchError
+from videostr.training.processes import join_processes
 from videostr.video import VideoError
 
 
@@ -61,8 +60,7 @@ def run_recipe(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at every save that the head is tied
-    # Without this accelerate takes the processes of a torchrun on a machine without accelerators for separate runs.
-    state = PartialState(cpu=not torch.accelerator.is_available())
+    processes = join_processes()
     try:
         config = load_config(config_class, arguments.config, [*(smoke if arguments.smoke else []), *arguments.set])
         work(RunArguments(config, arguments.out, arguments.seed))
@@ -74,5 +72,5 @@ def run_recipe(
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command continues from the last checkpoint in {arguments.out}", file=sys.stderr)
         return 130
-    state.destroy_process_group()  # torch asks for it: left to the interpreter's end, threads of it may abort there
+    processes.destroy_process_group()
     return 0
