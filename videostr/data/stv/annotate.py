@@ -1,9 +1,9 @@
 """Written answers to STV questions, as an imperfect annotator gives them: what a small model's warm-up imitates.
 
-The thinking draws the graph, the answer follows; a choice is answered with the option's words, as its letter would have
-to be looked up. The annotator has habits as people have them: distances come out too short, layouts too narrow, boxes
-too tight, and where unsure the first option is taken. A model that only imitates it cannot be better than it is, and a
-reward that knows the truth has something to teach.
+The thinking draws the graph and names the option that it comes to, the answer follows. The annotator has habits as
+people have them: distances come out too short, layouts too narrow, boxes too tight, and where unsure the first option
+is taken. A model that only imitates it cannot be better than it is, and a reward that knows the truth has something to
+teach.
 """
 
 import json
@@ -41,7 +41,7 @@ class AnnotatorConfig:
 
 
 def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) -> str:
-    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults.
+    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; before a choice its words.
 
     sample: with meta graph, coordinates, answer, answer_kind and, of a choice, options.
     """
@@ -61,7 +61,10 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
 
     frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in in_writing_order(truth)]
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
-    return f"<think>{graph}</think><answer>{_answer(sample.meta, config, rng)}</answer>"
+    answer, words = _answer(sample.meta, config, rng), ""
+    if sample.meta["answer_kind"] == "choice":
+        words = " " + sample.meta["options"][ord(answer) - ord("A")]
+    return f"<think>{graph}{words}</think><answer>{answer}</answer>"
 
 
 def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:
@@ -83,7 +86,7 @@ def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:
 def _answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:
     answer, kind = meta["answer"], meta["answer_kind"]
     if kind == "choice":
-        return meta["options"][0 if rng.random() < config.unsure else ord(answer) - ord("A")]
+        return "A" if rng.random() < config.unsure else answer
     if kind == "number":
         if meta.get("task") == "object counting":
             return str(answer)
