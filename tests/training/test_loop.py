@@ -16,10 +16,11 @@ from model.tiny import tiny_policy
 from training.toys import toy_policy
 from videostr.model import GroupedPolicy, load_policy
 from videostr.training.config import LoopConfig, OptimConfig
-from videostr.training.loop import TrainLoop, lr_factor, parameter_groups, save_policy
+from videostr.training.loop import TrainLoop, save_policy
 from videostr.training.metrics import MetricsLog, read_rows
+from videostr.training.optimizer import lr_factor, make_optimizers, parameter_groups
 from videostr.training.order import group_seed, step_indices
-from videostr.training.sharding import check_sharding
+from videostr.training.sharding import check_optimizers, check_sharding
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 5))
@@ -69,6 +70,40 @@ def test_parameter_groups_hold_every_parameter_once():
     assert {group["lr"] for group in groups} == {1.0}
 
 
+def test_muon_takes_the_matrices_of_the_hidden_layers():
+    module = GroupedPolicy(toy_policy())
+    optim = OptimConfig(lr=1e-3, lr_vision=2e-3, lr_muon=1e-2, weight_decay=0.01, beta1=0.8)
+    adamw, muon = make_optimizers(module, optim)
+    names = {id(p): name for name, p in module.named_parameters()}
+    taken = {names[id(p)] for group in muon.param_groups for p in group["params"]}
+    left = {names[id(p)] for group in adamw.param_groups for p in group["params"]}
+    assert sorted([*taken, *left]) == sorted(names.values()) and not taken & left
+    assert taken == {
+        name
+        for name in names.values()
+        if any(part in name for part in ("_proj.weight", "qkv.weight", "proj.weight", "mlp"))
+        and "bias" not in name
+        and "patch_embed" not in name
+    }
+    assert muon.param_groups[0]["lr"] == 1e-2 and muon.param_groups[0]["momentum"] == 0.8
+    assert len(make_optimizers(module, OptimConfig(lr=1e-3))) == 1
+
+
+def test_an_update_by_muon_has_the_size_of_one_by_adamw():
+    """Its root mean square is about 0.2 of the rate, whatever the gradient's size and the matrix's shape."""
+    torch.manual_seed(0)
+    for shape in ((64, 64), (32, 128), (128, 16)):
+        layer = torch.nn.Linear(*shape, bias=False)
+        before = layer.weight.detach().clone()
+        (muon,) = make_optimizers(layer, OptimConfig(lr=1e-3, lr_muon=1e-2, weight_decay=0.0))
+        layer.weight.grad = torch.randn_like(layer.weight) * 1e-4
+        muon.step()
+        change = layer.weight.detach() - before
+        assert float(change.square().mean().sqrt()) == pytest.approx(0.2e-2, rel=0.3)
+        values = torch.linalg.svdvals(change)
+        assert float(values.max() / values.min()) < 3  # all directions of the gradient count alike
+
+
 def test_metrics_log_survives_a_cut_row(tmp_path):
     log = MetricsLog(tmp_path / "deep/rl.jsonl")
     assert read_rows(log.path) == []
@@ -82,7 +117,7 @@ def test_metrics_log_survives_a_cut_row(tmp_path):
     assert [json.loads(line)["step"] for line in log.path.read_text().splitlines()] == [1, 2, 3]
 
 
-def make_loop(out, module=None, steps=5, **options):
+def make_loop(out, module=None, steps=5, lr_muon=None, **options):
     options = {"save_every": 2, "keep": 2} | options
     torch.manual_seed(0)
     module = module or torch.nn.Linear(3, 1)
@@ -93,7 +128,7 @@ def make_loop(out, module=None, steps=5, **options):
         out_dir=out,
         total_steps=steps,
         updates_per_step=1,
-        optim=OptimConfig(lr=0.1),
+        optim=OptimConfig(lr=0.1, lr_muon=lr_muon),
         loop=LoopConfig(**options),
     )
 
@@ -107,21 +142,23 @@ def train(loop, until=None):
             break
 
 
-def test_checkpoints_kept_and_resumed(tmp_path):
-    loop = make_loop(tmp_path / "a")
+@pytest.mark.parametrize("lr_muon", [None, 0.05])
+def test_checkpoints_kept_and_resumed(tmp_path, lr_muon):
+    loop = make_loop(tmp_path / "a", lr_muon=lr_muon)
+    assert len(loop.optimizers) == (1 if lr_muon is None else 2)
     train(loop)
     assert sorted(path.name for path in (tmp_path / "a/checkpoints/toy").iterdir()) == ["step_000004", "step_000005"]
-    cut = make_loop(tmp_path / "b")
+    cut = make_loop(tmp_path / "b", lr_muon=lr_muon)
     train(cut, until=3)  # three steps are done, the fourth is lost
     assert [row["step"] for row in read_rows(tmp_path / "b/metrics/toy.jsonl")] == [1, 2, 3, 4]
-    again = make_loop(tmp_path / "b")
+    again = make_loop(tmp_path / "b", lr_muon=lr_muon)
     assert again.step == 2 and [row["step"] for row in again.history] == [1, 2]
     assert "loss" not in again.history[1]  # JSON has no NaN
     train(again)
     for one, other in zip(loop.module.parameters(), again.module.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert again.schedule.last_epoch == 5
-    assert list(make_loop(tmp_path / "b").steps()) == []
+    assert {schedule.last_epoch for schedule in again.schedules} == {5}
+    assert list(make_loop(tmp_path / "b", lr_muon=lr_muon).steps()) == []
 
 
 def test_half_written_checkpoints_are_not_used(tmp_path):
@@ -136,7 +173,7 @@ def test_a_skipped_update_counts_for_the_schedule(tmp_path):
     loop = make_loop(tmp_path)
     before = [parameter.clone() for parameter in loop.module.parameters()]
     loop.skip_update()
-    assert loop.schedule.last_epoch == 1
+    assert loop.schedules[0].last_epoch == 1
     assert all(torch.equal(a, b) for a, b in zip(before, loop.module.parameters(), strict=True))
 
 
@@ -146,6 +183,14 @@ def test_a_skipped_update_counts_for_the_schedule(tmp_path):
 def test_ways_of_sharding_that_do_not_work_are_refused(kind, name):
     with pytest.raises(ValueError, match=f"configured for {name}, which is not supported: use FSDP2"):
         check_sharding(SimpleNamespace(distributed_type=kind, is_fsdp2=False))
+
+
+@pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_muon_is_refused_where_weights_are_sharded(kind):
+    optimizers = make_optimizers(torch.nn.Linear(3, 1), OptimConfig(lr=0.1, lr_muon=0.1))
+    with pytest.raises(ValueError, match="optim.lr_muon: Muon needs whole matrices, and .* shards them: leave it out"):
+        check_optimizers(optimizers, SimpleNamespace(distributed_type=kind))
+    check_optimizers(optimizers[:1], SimpleNamespace(distributed_type=kind))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from model.tiny import make_vision, messages, tiny_policy
 from videostr.data.samples import Sample
 from videostr.model import Policy, Prompt, build_prompt
 from videostr.rewards import RewardBatch
-from videostr.training import loop
+from videostr.training import optimizer
 from videostr.video import SkippedVideos, VideoError
 
 
@@ -62,7 +62,7 @@ def toy_reward(texts, columns, tokens=None) -> RewardBatch:
 
 def use_sgd(patch) -> None:
     """Plain gradient descent for AdamW, which makes full-size steps of rounding errors where a gradient is 0."""
-    patch(loop, "AdamW", lambda groups, lr, betas: torch.optim.SGD(groups, lr=lr))
+    patch(optimizer, "AdamW", lambda groups, lr, betas: torch.optim.SGD(groups, lr=lr))
 
 
 def weights(policy: Policy) -> dict[str, torch.Tensor]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 class OptimConfig:
     """AdamW and its schedule.
 
-    lr_vision: of the vision tower; None: `lr`. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the
-    steps.
+    lr_vision: of the vision tower; None: `lr`. lr_muon: of the matrices between embeddings and head, which Muon then
+    moves (Jordan et al. 2024, kellerjordan.github.io/posts/muon) with `beta1` as its momentum; None: AdamW moves them
+    too. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
     """
 
     lr: float = 1e-6
     lr_vision: float | None = None
+    lr_muon: float | None = None
     weight_decay: float = 1e-2
     beta1: float = 0.9
     beta2: float = 0.999
@@ -23,7 +25,7 @@ class OptimConfig:
     def __post_init__(self) -> None:
         if self.schedule not in ("cosine", "constant"):
             raise ValueError(f"optim.schedule must be 'cosine' or 'constant', got {self.schedule!r}")
-        for name in ("lr", "lr_vision", "max_grad_norm"):
+        for name in ("lr", "lr_vision", "lr_muon", "max_grad_norm"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"optim.{name} must be above 0, got {value}")

@@ -21,13 +21,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from videostr import atomic
 from videostr.model import Policy
 from videostr.training.config import LoopConfig, OptimConfig
 from videostr.training.metrics import MetricsLog, read_rows
+from videostr.training.optimizer import lr_factor, make_optimizers
 from videostr.training.sharding import (
+    check_optimizers,
     check_sharding,
     configure_deepspeed,
     gather_weights,
@@ -76,16 +77,17 @@ class TrainLoop:
         trained = to_be_trained(module, accelerator)
         self._shards = None if trained is module else (trained, module)
         configure_deepspeed(accelerator, optim.max_grad_norm)
-        optimizer = AdamW(parameter_groups(trained, optim), lr=optim.lr, betas=(optim.beta1, optim.beta2))
+        optimizers = make_optimizers(trained, optim)
+        check_optimizers(optimizers, accelerator)
         total_updates = total_steps * updates_per_step
-        self.module, self.optimizer = accelerator.prepare(trained, optimizer)
+        self.module, *self.optimizers = accelerator.prepare(trained, *optimizers)
         keep_models_whole(accelerator)
         # Not prepared by accelerate, which would advance it once per process: one call is one update here.
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda update: lr_factor(update, total_updates, optim),
-        )
-        accelerator.register_for_checkpointing(self.schedule)
+        self.schedules = [
+            torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: lr_factor(update, total_updates, optim))
+            for optimizer in optimizers
+        ]
+        accelerator.register_for_checkpointing(*self.schedules)
         if loop.trackers:
             accelerator.init_trackers("videostr")
         self.history: list[dict] = self._resume()
@@ -122,16 +124,18 @@ class TrainLoop:
                 # Gradients are averaged over ranks: undo that.
                 self.accelerator.backward(loss_of(micro_batch) * world)
         norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.schedule.step()
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
         return float(norm)
 
     def skip_update(self) -> None:
         """Count an update for which there was nothing to learn from."""
-        if self.accelerator.scaler is None:  # which would miss the gradients
-            self.optimizer.step()  # without gradients it changes nothing; the schedule wants to be second
-        self.schedule.step()
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            if self.accelerator.scaler is None:  # which would miss the gradients
+                optimizer.step()  # without gradients it changes nothing; the schedule wants to be second
+            schedule.step()
 
     def finish(self) -> None:
         """Make the current step the last one."""
@@ -140,7 +144,7 @@ class TrainLoop:
     @property
     def lr(self) -> float:
         """The language model's learning rate in the next update."""
-        return self.schedule.get_last_lr()[0]
+        return self.schedules[0].get_last_lr()[0]
 
     def log(self, row: dict[str, float | Tensor]) -> None:
         """Append this step's numbers to the metrics file (main process) and to the trackers.
@@ -194,36 +198,6 @@ class TrainLoop:
             self.metrics.rewind(self.step)
         self.accelerator.wait_for_everyone()
         return read_rows(self.metrics.path)
-
-
-def parameter_groups(module: nn.Module, optim: OptimConfig) -> list[dict]:
-    """Trainable parameters by learning rate and weight decay.
-
-    Matrices decay, vectors do not; the vision tower has its own rate.
-    """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault((".visual." in name, parameter.ndim >= 2), []).append(parameter)
-    vision_lr = optim.lr if optim.lr_vision is None else optim.lr_vision
-    return [
-        {
-            "params": parameters,
-            "lr": vision_lr if vision else optim.lr,
-            "weight_decay": optim.weight_decay if matrix else 0.0,
-        }
-        for (vision, matrix), parameters in sorted(groups.items())
-    ]
-
-
-def lr_factor(update: int, total: int, optim: OptimConfig) -> float:
-    """The learning rate of update `update` (from 0) as a share of `optim.lr`."""
-    warmup = math.ceil(total * optim.warmup_ratio)
-    if update < warmup:
-        return (update + 1) / warmup
-    if optim.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (update - warmup) / max(1, total - warmup)))
 
 
 def save_policy(policy: Policy, directory: Path, accelerator: Accelerator) -> None:

@@ -6,12 +6,14 @@ trained weights, gradients and optimiser state are what is shared out.
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
 from torch.distributed.tensor import DTensor
+from torch.optim import Muon, Optimizer
 from transformers.integrations import unset_hf_deepspeed_config
 
 
@@ -24,6 +26,13 @@ def check_sharding(accelerator: Accelerator) -> None:
             f"accelerate is configured for {name}, which is not supported: use FSDP2 "
             "(recipes/configs/accelerate_fsdp2.yaml), DeepSpeed or DDP"
         )
+
+
+def check_optimizers(optimizers: Sequence[Optimizer], accelerator: Accelerator) -> None:
+    """Raises ValueError for Muon where weights are sharded: it needs whole matrices."""
+    kind = accelerator.distributed_type
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED) and any(isinstance(o, Muon) for o in optimizers):
+        raise ValueError(f"optim.lr_muon: Muon needs whole matrices, and {kind.value} shards them: leave it out")
 
 
 def keep_models_whole(accelerator: Accelerator) -> None:
