@@ -98,7 +98,7 @@ PROMPTS = {
     "video_str": "{video}{query}\n{graph}\nReason inside <think> </think>, graph included. {answer}",
     "video_str_edges": "{video}{query}\n{graph_edges}\nReason inside <think> </think>, graph included. {answer}",
     # For a small model that has learned the form: only what changes from question to question.
-    "video_str_plain": "{query} {graph_brief} {video}",
+    "video_str_plain": "{video}{query} {graph_brief}",
     "video_answer": "{video}{query}\nReason inside <think> </think>. {answer}",
 }
 

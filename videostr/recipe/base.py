@@ -26,7 +26,7 @@ from videostr.recipe.config import RecipeConfig
 from videostr.recipe.progress import Progress
 from videostr.recipe.sample_sets import read_set
 from videostr.recipe.stages import Stages
-from videostr.recipe.warmup import DrawLesson, warm_up
+from videostr.recipe.warmup import DrawLessons, warm_up
 from videostr.report import write_report
 from videostr.rollout import SamplingParams
 from videostr.sft import train_sft
@@ -69,7 +69,7 @@ class Recipe(ABC):
         """Write the small model to OUT/models/tiny. The main process alone calls it, and only without a checkpoint."""
 
     @abstractmethod
-    def lessons(self) -> DrawLesson | None:
+    def lessons(self) -> DrawLessons | None:
         """What the small model is warmed up on; None where the videos are the user's."""
 
     def findings(self) -> dict[str, Any]:

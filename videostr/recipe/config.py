@@ -68,7 +68,7 @@ class EvalConfig:
 class WarmupConfig:
     """The small model's substitute for pretraining (videostr.recipe.warmup).
 
-    steps: updates, of batch_size clips each."""
+    steps: updates. batch_size: draws an update; a recipe may draw several lessons at once."""
 
     steps: int = 800
     batch_size: int = 32

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,9 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader, Dataset
 
 from videostr.model import GroupedPolicy, PackedGroups, Policy, Prompt, pack_groups
+from videostr.model.load import VISION_END
 from videostr.recipe.config import WarmupConfig
 from videostr.sft import likelihood_update
-from videostr.sft.trainer import answer_ids
 from videostr.training.loop import TrainLoop
 from videostr.training.prompter import Prompter
 from videostr.video import FramePolicy
@@ -29,20 +29,22 @@ from videostr.video import FramePolicy
 @dataclass
 class Lesson:
     """said: (place, word): what to say at a token of the prompt; a place may come more than once, and is then to say
-    all its words as likely as each other. answer: what to say after the prompt, may be ""."""
+    all its words as likely as each other. written: what to write behind the prompt, in parts (text, times): each of a
+    part's tokens counts so many times."""
 
     prompt: Prompt
     said: list[tuple[int, str]]
-    answer: str
+    written: Sequence[tuple[str, int]] = ()
 
 
-DrawLesson = Callable[[Prompter, random.Random, float], Lesson]
-"""The last argument: which share of the warm-up is done, 0 to 1."""
+DrawLessons = Callable[[Prompter, random.Random, float], list[list[Lesson]]]
+"""Lessons about new clips, clip by clip. Of several about one clip the video stands first in every prompt, and the
+model runs over it once. The last argument: which share of the warm-up is done, 0 to 1."""
 
 
 def warm_up(
     prompter: Prompter,
-    draw: DrawLesson,
+    draw: DrawLessons,
     config: WarmupConfig,
     *,
     out_dir: Path,
@@ -62,27 +64,30 @@ def warm_up(
         loop=config.loop,
     )
     loop.module.train()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))  # one core is the worker's
     lessons = _packed_lessons(prompter, draw, config, loop.step, accelerator, seed)
     for step, packed in zip(loop.steps(), lessons, strict=False):
         total = accelerator.reduce(torch.tensor(float(len(packed.target_R)), device=accelerator.device))
         loop.log(likelihood_update(loop, [packed], float(total)))
         on_step(step + 1, loop.history[-1])
+    torch.set_num_threads(threads)
 
 
 class _Lessons(Dataset):
-    """A lesson for each (step, number)."""
+    """The lessons of each (step, number)."""
 
-    def __init__(self, prompter: Prompter, draw: DrawLesson, steps: int, seed: int):
+    def __init__(self, prompter: Prompter, draw: DrawLessons, steps: int, seed: int):
         self.prompter, self.draw, self.steps, self.seed = prompter, draw, steps, seed
 
-    def __getitem__(self, which: tuple[int, int]) -> Lesson:
+    def __getitem__(self, which: tuple[int, int]) -> list[list[Lesson]]:
         step, number = which
         rng = random.Random(f"{self.seed}/warmup/{step}/{number}")
         return self.draw(self.prompter, rng, step / self.steps)
 
 
 def _packed_lessons(
-    prompter: Prompter, draw: DrawLesson, config: WarmupConfig, first: int, accelerator: Accelerator, seed: int
+    prompter: Prompter, draw: DrawLessons, config: WarmupConfig, first: int, accelerator: Accelerator, seed: int
 ) -> Iterator[PackedGroups]:
     """This process's lessons of every step from `first` on. A worker draws them, while the model learns from earlier
     ones: drawing takes about as long."""
@@ -93,10 +98,14 @@ def _packed_lessons(
             _Lessons(prompter, draw, config.steps, seed),
             batch_sampler=[[(step, number) for number in numbers] for step in range(first, config.steps)],
             num_workers=1,
-            collate_fn=partial(pack_lessons, prompter.policy),
+            collate_fn=partial(_pack_drawn, prompter.policy),
             multiprocessing_context="fork",  # the worker draws with the model's tokenizer and needs no copy of it
         )
     )
+
+
+def _pack_drawn(policy: Policy, drawn: Sequence[list[list[Lesson]]]) -> PackedGroups:
+    return pack_lessons(policy, list(chain.from_iterable(drawn)))
 
 
 def frame_times(duration: float, fps: float, frames: FramePolicy) -> np.ndarray:
@@ -105,24 +114,58 @@ def frame_times(duration: float, fps: float, frames: FramePolicy) -> np.ndarray:
     return frames.pick(np.arange(available), available, frames.frame_count(duration, available)) / fps
 
 
-def pack_lessons(policy: Policy, lessons: Sequence[Lesson]) -> PackedGroups:
-    """The lessons in one row, with what is said within the prompts and the answers as the tokens to predict."""
-
-    nothing = torch.empty(0, dtype=torch.int64)
-    answers = [answer_ids(policy, lesson.answer) if lesson.answer else nothing for lesson in lessons]
-    packed = pack_groups([lesson.prompt for lesson in lessons], [[answer] for answer in answers])
-    # An answer's last token is not in the row.
-    lengths = [len(lesson.prompt) + max(len(a) - 1, 0) for lesson, a in zip(lessons, answers, strict=True)]
-    starts = accumulate(lengths[:-1], initial=0)
-    at = [start + place for start, lesson in zip(starts, lessons, strict=True) for place, _ in lesson.said]
-    words = [
-        policy.tokenizer(word, add_special_tokens=False).input_ids[0] for lesson in lessons for _, word in lesson.said
-    ]
-    target_R = torch.cat([torch.tensor(words, dtype=torch.int64), packed.target_R])
+def pack_lessons(policy: Policy, clips: Sequence[Sequence[Lesson]]) -> PackedGroups:
+    """The lessons in one row, those about one clip behind one copy of it, with what is said within the prompts and the
+    answers as the tokens to predict. Raises ValueError for several lessons of which one has text before the video."""
+    prefixes, groups, at, targets = [], [], [], []
+    start = 0  # of the clip in the row
+    for lessons in clips:
+        prefix = _before_the_text(policy, [lesson.prompt for lesson in lessons])
+        prefixes.append(prefix)
+        groups.append([])
+        behind = start + len(prefix)
+        for lesson in lessons:
+            parts = [policy.tokenizer(text, add_special_tokens=False).input_ids for text, _ in lesson.written]
+            if parts:
+                parts[-1].append(policy.eos_ids[0])
+            text = list(chain.from_iterable(parts))
+            ids = torch.cat([lesson.prompt.input_ids_P[len(prefix) :], torch.tensor(text, dtype=torch.int64)])
+            groups[-1].append(ids)
+            places = [place for place, _ in lesson.said]
+            words = [policy.tokenizer(word, add_special_tokens=False).input_ids[0] for _, word in lesson.said]
+            last = len(lesson.prompt) - 1
+            for part, (_, times) in zip(parts, lesson.written, strict=True):
+                places += [*range(last, last + len(part))] * times
+                words += part * times
+                last += len(part)
+            at += [(start if place < len(prefix) else behind - len(prefix)) + place for place in places]
+            targets += words
+            behind += max(len(ids) - 1, 0)  # an answer's last token is not in the row
+        start = behind
+    packed, target_R = pack_groups(prefixes, groups), torch.tensor(targets, dtype=torch.int64)
     return replace(
         packed,
-        predictor_R=torch.cat([torch.tensor(at, dtype=torch.int64), packed.predictor_R]),
+        predictor_R=torch.tensor(at, dtype=torch.int64),
         target_R=target_R,
         target_NL=target_R[None],
         mask_NL=torch.ones(1, len(target_R), dtype=torch.bool),
+    )
+
+
+def _before_the_text(policy: Policy, prompts: Sequence[Prompt]) -> Prompt:
+    """The one prompt; of several what they share, up to the end of the video."""
+    first, *others = prompts
+    if not others:
+        return first
+    vision_end = policy.tokenizer.convert_tokens_to_ids(VISION_END)
+    length = int((first.input_ids_P == vision_end).nonzero().max()) + 1
+    ids = first.input_ids_P[:length]
+    if not all(torch.equal(ids, other.input_ids_P[:length]) for other in others):
+        raise ValueError("lessons: of several about one clip the video must stand first in every prompt")
+    return replace(
+        first,
+        input_ids_P=ids,
+        position_ids_3P=first.position_ids_3P[:, :length],
+        mm_token_type_ids_P=first.mm_token_type_ids_P[:length],
+        next_position=int(first.position_ids_3P[0, length]),
     )

@@ -211,7 +211,7 @@ def _street(rng: random.Random, config: ScenesConfig) -> Scene:
     for thing, (x, y) in zip(things, places, strict=True):
         along = rng.choice((0.5, -0.5)) * math.pi
         heading = along if thing.size[0] > 3 or rng.random() < 0.5 else rng.choice((0.0, math.pi))
-        speed = rng.uniform(0.8, 1.8) if rng.random() < 0.5 else 0.0
+        speed = rng.uniform(1.0, 2.2) if rng.random() < 0.7 else 0.0
         velocity = (speed * math.cos(heading), speed * math.sin(heading))
         bodies.append(Body(thing.label, thing.size, thing.colour, (x, y), heading, velocity))
     speed = rng.uniform(0.5, 1.5) if rng.random() < config.moving else 0.0

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from videostr import atomic
@@ -54,6 +54,24 @@ def write_scenes(
             atomic.write_json(directory / "scannet/boxes.json", rooms, indent=None)
         if clips:
             atomic.write_json(directory / f"tao/annotations/{split}.json", tao.document(clips, split), indent=None)
+
+
+def write_annotations(directory: Path, name: str, scene: Scene, frames: Iterable[int]) -> None:
+    """The annotations of one scene under `directory`, which is then a folder of its set, without a clip.
+
+    frames: of a street those that have labels; of a meadow every one that TAO annotates has.
+    """
+    if scene.kind == "kitti":
+        looked_at = set(frames)
+        views = [render(scene, i / scene.fps)[1] if i in looked_at else [] for i in range(scene.frames)]
+        kitti.write(directory, name, scene, views)
+    elif scene.kind == "scannet":
+        scannet.write(directory, name, scene)
+    else:
+        views = [render(scene, i / scene.fps)[1] for i in tao.annotated(scene)]
+        atomic.write_json(
+            directory / "annotations/train.json", tao.document([(name, scene, views)], "train"), indent=None
+        )
 
 
 def _write_street(directory: Path, name: str, scene: Scene) -> None:

@@ -1,9 +1,9 @@
 """Written answers to STV questions, as an imperfect annotator gives them: what a small model's warm-up imitates.
 
-The thinking draws the graph and names the option that it comes to, the answer follows. The annotator has habits as
-people have them: distances come out too short, layouts too narrow, boxes too tight, and where unsure the first option
-is taken. A model that only imitates it cannot be better than it is, and a reward that knows the truth has something to
-teach.
+The thinking draws the graph, the answer follows; a choice is answered with the option's words, as its letter would have
+to be looked up. The annotator has habits as people have them: distances come out too short, layouts too narrow, boxes
+too tight, and where unsure the answer is always the same, the first in the alphabet. A model that only imitates it
+cannot be better than it is, and a reward that knows the truth has something to teach.
 """
 
 import json
@@ -21,7 +21,8 @@ from videostr.graph import CELLS, Coordinates, Frame, Node, read_graph, render_g
 class AnnotatorConfig:
     """jitter: standard deviation of positions, in cells (of a picture's unit: tenths of it). squeeze: what distances
     from the layout's middle are multiplied by; short: the same of numbers that are measured (counts are right); tight:
-    of a box's sides. unsure: the share of choices answered with the first option. digits: of positions."""
+    of a box's sides. unsure: the share of choices answered with the option that is first in the alphabet, whatever is
+    seen. digits: of positions."""
 
     jitter: float = 0.5
     squeeze: float = 0.75
@@ -41,7 +42,7 @@ class AnnotatorConfig:
 
 
 def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) -> str:
-    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults; before a choice its words.
+    """<think><graph>…</graph></think><answer>…</answer>, with the annotator's faults.
 
     sample: with meta graph, coordinates, answer, answer_kind and, of a choice, options.
     """
@@ -61,10 +62,7 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
 
     frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in in_writing_order(truth)]
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
-    answer, words = _answer(sample.meta, config, rng), ""
-    if sample.meta["answer_kind"] == "choice":
-        words = " " + sample.meta["options"][ord(answer) - ord("A")]
-    return f"<think>{graph}{words}</think><answer>{answer}</answer>"
+    return f"<think>{graph}</think><answer>{_answer(sample.meta, config, rng)}</answer>"
 
 
 def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:
@@ -86,7 +84,7 @@ def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:
 def _answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:
     answer, kind = meta["answer"], meta["answer_kind"]
     if kind == "choice":
-        return "A" if rng.random() < config.unsure else answer
+        return min(meta["options"]) if rng.random() < config.unsure else meta["options"][ord(answer) - ord("A")]
     if kind == "number":
         if meta.get("task") == "object counting":
             return str(answer)

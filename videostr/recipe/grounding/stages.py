@@ -17,9 +17,9 @@ from videostr.recipe.command import RunArguments
 from videostr.recipe.grounding.config import TwoStageConfig
 from videostr.recipe.grounding.difficulty import open_store, score_and_select
 from videostr.recipe.grounding.prepare import prepare_data, prepare_model
-from videostr.recipe.grounding.warmup import draw_lesson
+from videostr.recipe.grounding.warmup import draw_lessons
 from videostr.recipe.sample_sets import write_set
-from videostr.recipe.warmup import DrawLesson
+from videostr.recipe.warmup import DrawLessons
 from videostr.training.prompter import Prompter
 
 
@@ -55,9 +55,9 @@ class TwoStage(Recipe):
     def prepare_model(self) -> None:
         prepare_model(self.config, self.out, self.seed)
 
-    def lessons(self) -> DrawLesson | None:
+    def lessons(self) -> DrawLessons | None:
         config = self.config
-        return partial(draw_lesson, config.data.world, config.warmup.captions) if config.data.train is None else None
+        return partial(draw_lessons, config.data.world, config.warmup.captions) if config.data.train is None else None
 
     def filter_cold_start(self) -> dict:
         samples = self.samples("cold_start")

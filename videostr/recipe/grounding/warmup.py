@@ -29,15 +29,17 @@ from videostr.training.prompter import Prompter, split_pairs
 from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
 
 
-def draw_lesson(world: WorldConfig, captions: float, prompter: Prompter, rng: random.Random, done: float) -> Lesson:
-    """About a new clip. captions: the share of clips without a sentence.
+def draw_lessons(
+    world: WorldConfig, captions: float, prompter: Prompter, rng: random.Random, done: float
+) -> list[list[Lesson]]:
+    """One, about a new clip. captions: the share of clips without a sentence.
 
     The prompt is the embedded default's, whatever the later stages ask: a pair's tokens can answer only a sentence that
     stands before the video, and only where each pair is a part of its own.
     """
     scene = draw_scene_plan(rng, world)
     asked = None if rng.random() < captions else rng.choice(scene.things)
-    return lesson_about(replace(prompter, prompt="plain", written_times=True), scene, asked, rng)
+    return [[lesson_about(replace(prompter, prompt="plain", written_times=True), scene, asked, rng)]]
 
 
 def lesson_about(prompter: Prompter, scene: Scene, asked: Thing | None, rng: random.Random) -> Lesson:
@@ -61,7 +63,7 @@ def lesson_about(prompter: Prompter, scene: Scene, asked: Thing | None, rng: ran
         for end, pair in zip(pair_ends, words, strict=True)
         for back, word in zip(range(len(pair))[::-1], pair, strict=True)
     ]
-    return Lesson(prompt, said, told)
+    return Lesson(prompt, said, [(told, 1)] if told else ())
 
 
 def see(scene: Scene, frames: FramePolicy) -> VideoInputs:

@@ -32,11 +32,11 @@ class DataConfig:
     test: str | None = None
     cold_start: str | None = None
     turned: str | None = None
-    cold_start_scenes: int = 500
+    cold_start_scenes: int = 120
     train_scenes: int = 60
     test_scenes: int = 30
     questions: int = 24
-    pairs: int = 15000
+    pairs: int = 3000
     test_pairs: int = 600
     turn: float = 90.0
     world: ScenesConfig = field(default_factory=ScenesConfig)
@@ -104,13 +104,13 @@ class VideoStrConfig(RecipeConfig):
         default_factory=lambda: ModelConfig(
             tiny=TinyConfig(
                 family="qwen3_vl",
-                hidden=96,
-                layers=3,
-                mlp=288,
+                hidden=128,
+                layers=4,
+                mlp=384,
                 vision_hidden=96,
                 vision_layers=2,
                 vision_mlp=128,
-                vocab_size=640,
+                vocab_size=1024,
                 patch_size=16,
             )
         )
@@ -124,18 +124,18 @@ class VideoStrConfig(RecipeConfig):
     )
     warmup: WarmupConfig = field(
         default_factory=lambda: WarmupConfig(
-            steps=2000,
-            batch_size=12,
-            optim=OptimConfig(lr=2e-3, lr_vision=2e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
+            steps=1600,
+            batch_size=6,
+            optim=OptimConfig(lr=4e-3, lr_muon=8e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=900,
+            steps=300,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=7e-4, lr_vision=2e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
-            loop=LoopConfig(save_every=200, eval_every=300),
+            loop=LoopConfig(save_every=100, eval_every=100),
         )
     )
     reward: str = "video_str"
@@ -148,7 +148,7 @@ class VideoStrConfig(RecipeConfig):
             micro_batch=8,
             sampling=SamplingConfig(max_new_tokens=128, rollout_batch=16),
             loss=LossConfig(kl_coef=0.04),
-            optim=OptimConfig(lr=2e-4, lr_vision=5e-5, weight_decay=0.0),
+            optim=OptimConfig(lr=3e-4, lr_vision=1e-4, weight_decay=0.0),
             loop=LoopConfig(save_every=20, eval_every=20),
         )
     )

@@ -11,8 +11,8 @@ from videostr.recipe.base import Recipe
 from videostr.recipe.command import RunArguments
 from videostr.recipe.video_str.config import VideoStrConfig
 from videostr.recipe.video_str.prepare import prepare_data, prepare_model
-from videostr.recipe.video_str.warmup import draw_lesson
-from videostr.recipe.warmup import DrawLesson
+from videostr.recipe.video_str.warmup import draw_lessons
+from videostr.recipe.warmup import DrawLessons
 
 SETS = ("train", "test", "cold_start", "turned")
 
@@ -51,8 +51,8 @@ class VideoStr(Recipe):
     def prepare_model(self) -> None:
         prepare_model(self.config, self.out, self.seed)
 
-    def lessons(self) -> DrawLesson | None:
-        return partial(draw_lesson, self.config.data.world) if self.config.data.train is None else None
+    def lessons(self) -> DrawLessons | None:
+        return partial(draw_lessons, self.config.data.world) if self.config.data.train is None else None
 
     def evaluate_turned(self) -> dict:
         """The trained models on the rooms that are filmed from elsewhere."""

@@ -1,128 +1,157 @@
-"""What the small model is taught before any question (videostr.recipe.warmup): to see what is where.
+"""What the small model is taught before the samples (videostr.recipe.warmup): to see what is where, then to read
+questions.
 
-First it draws the relation graph of one frame, in the picture's own cells and the grammar of the later answers; later
-one or two frames in the coordinates of the questions. The prompt is cell and times alone: a class that it named would
-be copied from there and not looked for. All the while it says at the tokens of the video what
-lies there in the first frame of the pair: at the token that holds a thing's middle its class, its column as a letter
-and its row as a number, as on a chess board; at any other "no". The labels are exact. What it is never shown is a
-question or an answer.
+First it is shown pictures. It is given names and looks for the things, or draws the relation graph of one frame, in the
+picture's own cells and the grammar of the later answers: the prompt is a time alone, as a class that it named would be
+copied from there and not looked for. Later it is also asked the builder's own questions about scenes that it sees once,
+and answers exactly, graph included. All the while it says at the prompt's own tokens what can be worked out there
+(said.py).
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from videostr.data.scenes import KINDS, Scene, ScenesConfig, View, draw_scene, render
+from videostr.data.samples import Sample
+from videostr.data.scenes import KINDS, ScenesConfig, draw_scene
 from videostr.data.scenes.plan import THINGS
-from videostr.data.stv.annotate import in_writing_order
-from videostr.data.stv.graphs import SEEN
-from videostr.graph import CELLS, Frame, Node, class_name, read_graph, render_graph
+from videostr.data.stv.annotate import AnnotatorConfig, in_writing_order, write_response
+from videostr.graph import Coordinates, Frame, Node, class_name, graph_to_json, read_graph, render_graph
 from videostr.model import Prompt
-from videostr.recipe.video_str.layout import annotated_times, layout
-from videostr.recipe.warmup import Lesson, frame_times
+from videostr.recipe.video_str import said
+from videostr.recipe.video_str.questions import ask, read_scene
+from videostr.recipe.video_str.sight import Seen, see
+from videostr.recipe.warmup import Lesson
 from videostr.training.prompter import Prompter
-from videostr.video import FramePolicy, VideoInputs, frames_to_inputs
+from videostr.video import VideoInputs
 
-NOTHING = "no"
-PICTURES = 0.6  # the first so many lessons are about pictures; learned at once with the others neither is learned
-SHORT = 0.5  # of those, the share of clips that are one pair of frames: where a thing is, is learned there, then when
+PICTURES = 0.25  # the first so many draws are about pictures alone; what is where has to be found first
+ASKED = 0.7  # of the later draws, the share that is about questions
+ASKED_ABOUT = (*KINDS, "kitti", "scannet")  # where there are places, more kinds of questions can be asked
+SHORT = 0.6  # of pictures, the share that are one pair of frames: where a thing is, is learned there, then when
+DRAWN = 0.7  # the share of pictures of which a graph is drawn
+TOGETHER = 2  # pictures a draw; a scene that is asked about takes as long
+NAMES, THERE = 12, 0.9  # how many are given in a list, and the share that is chosen of those that are there
+OF_EACH = 3  # choices of a family, about one scene
+STRESS = {"choice": 16, "number": 4, "box": 4}  # an answer is a word or two, among hundreds that are said
+GRAPH = 3  # the same of a graph, whose numbers are few
+EXACT = AnnotatorConfig(jitter=0.0, squeeze=1.0, short=1.0, tight=1.0, unsure=0.0)
 
 
 def words() -> list[str]:
-    """The words of the lessons; each must be a token of its own."""
-    return [NOTHING, *sorted({class_name(thing.label) for things in THINGS.values() for thing in things})]
+    """The words of the lessons, but for letters and digits; each must be a token of its own."""
+    return [*said.WORDS, *sorted(name for names in _classes() for name in names)]
 
 
-class Seen(NamedTuple):
-    """A thing in a frame: which body, its class, and its middle in cells of the picture."""
-
-    body: int
-    name: str
-    x: float
-    y: float
+def draw_lessons(world: ScenesConfig, prompter: Prompter, rng: random.Random, done: float) -> list[list[Lesson]]:
+    """About new clips. done: the share of the warm-up that is done."""
+    if done >= PICTURES and rng.random() < ASKED:
+        return [_about_a_scene(world, prompter, rng)]
+    return [_about_a_picture(world, prompter, rng) for _ in range(TOGETHER)]
 
 
-def draw_lesson(world: ScenesConfig, prompter: Prompter, rng: random.Random, done: float) -> Lesson:
-    """About a new clip. done: the share of the warm-up that is done."""
+def _about_a_picture(world: ScenesConfig, prompter: Prompter, rng: random.Random) -> list[Lesson]:
     while True:
         scene = draw_scene(rng, rng.choice(KINDS), world)
-        if done < PICTURES:
-            video, seen = see(scene, prompter.frames, rng if rng.random() < SHORT else None)
+        video, seen = see(scene, prompter.frames, rng if rng.random() < SHORT else None)
+        if any(seen):
+            lessons = [lesson_of_names(prompter, video, seen, _some_frame(seen, rng), rng)]
+            if rng.random() < DRAWN:
+                lessons.append(lesson_of_a_graph(prompter, video, seen, _some_frame(seen, rng)))
+            return _with_the_video(prompter, video, seen, lessons)
+
+
+def _about_a_scene(world: ScenesConfig, prompter: Prompter, rng: random.Random) -> list[Lesson]:
+    while True:
+        scene = draw_scene(rng, rng.choice(ASKED_ABOUT), world)
+        clip = read_scene(scene, rng)
+        choices, other = ask(clip, world, rng, OF_EACH) if clip is not None else ([], None)
+        if choices or other:
+            video, seen = see(scene, prompter.frames)
+            rng.shuffle(choices)
+            written = [*choices[:1], *([other] if other else [])]
+            lessons = [lesson_of_an_answer(prompter, video, seen, sample, rng) for sample in written]
+            lessons += [lesson_of_a_choice(prompter, video, seen, sample) for sample in choices[1:]]
             if any(seen):
-                return lesson_in_the_picture(replace(prompter, prompt="plain"), video, seen, rng)
-        else:
-            times = [0.0] if scene.room else sorted(rng.sample(annotated_times(scene), rng.choice((1, 2))))
-            meta = layout(scene, times)
-            if meta is not None:
-                video, seen = see(scene, prompter.frames)
-                return lesson_in_the_scene(replace(prompter, prompt="video_str_plain"), video, seen, meta)
+                lessons.append(lesson_of_names(prompter, video, seen, _some_frame(seen, rng), rng))
+            return _with_the_video(prompter, video, seen, lessons)
 
 
-def see(
-    scene: Scene, frames: FramePolicy, one_pair: random.Random | None = None
-) -> tuple[VideoInputs, list[list[Seen]]]:
-    """The clip as the model sees it, drawn without a file, and what can be seen in each of its frames.
-
-    one_pair: of the clip only one pair of frames, drawn by this.
-    """
-    times = frame_times(scene.duration, scene.fps, frames)
-    if one_pair is not None:
-        size = frames.temporal_patch_size
-        first = size * one_pair.randrange(len(times) // size)
-        times = times[first : first + size]
-    pictures, views = zip(*(render(scene, time) for time in times), strict=True)
-    return frames_to_inputs(np.stack(pictures), times, frames, scene.duration), [_seen(scene, v) for v in views]
+def _with_the_video(
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], lessons: list[Lesson]
+) -> list[Lesson]:
+    """The lessons, and once what is said of the video, which they share."""
+    lessons[0].said.extend(said.in_the_video(prompter, lessons[0].prompt, video, seen))
+    return lessons
 
 
-def _seen(scene: Scene, views: Sequence[View]) -> list[Seen]:
-    found = []
-    for view in views:
-        if view.visible >= SEEN:
-            x0, y0, x1, y1 = view.box
-            name = class_name(scene.bodies[view.body].label)
-            found.append(
-                Seen(view.body, name, (x0 + x1) / 2 * CELLS / scene.width, (y0 + y1) / 2 * CELLS / scene.height)
-            )
-    return found
+def _some_frame(seen: Sequence[Sequence[Seen]], rng: random.Random) -> int:
+    return rng.choice([index for index, things in enumerate(seen) if things])
 
 
-def lesson_in_the_scene(
-    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], meta: dict[str, Any]
+def lesson_of_an_answer(
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], sample: Sample, rng: random.Random
 ) -> Lesson:
-    """About a graph as the questions ask for it. seen: of the frames of `video`."""
-    frames = in_writing_order(read_graph(meta["graph"]).frames)
-    prompt = prompter.ask("", video, meta)
-    return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{render_graph(frames, digits=0)}</think>")
+    """A question and its exact answer as it is written later, graph included. seen: of the frames of `video`."""
+    prompt = prompter.ask(sample.query, video, sample.meta)
+    told = _of_the_question(prompter, prompt, video, seen, sample)
+    thought, end, answer = write_response(sample, EXACT, rng).partition("</think>")
+    return Lesson(prompt, told, [(thought + end, GRAPH), (answer, STRESS[sample.meta["answer_kind"]])])
 
 
-def lesson_in_the_picture(
-    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], rng: random.Random
+def lesson_of_a_choice(
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], sample: Sample
 ) -> Lesson:
-    """About one of the frames in which there is something. seen: frame by frame."""
-    shown = rng.choice([index for index, things in enumerate(seen) if things])
+    """A question alone, which says what its answer is where it ends. seen: of the frames of `video`."""
+    question, *_ = sample.query.split("\n")
+    prompt = replace(prompter, prompt="question").ask(question, video)
+    return Lesson(prompt, _of_the_question(prompter, prompt, video, seen, sample))
+
+
+def _of_the_question(
+    prompter: Prompter, prompt: Prompt, video: VideoInputs, seen: Sequence[Sequence[Seen]], sample: Sample
+) -> list[tuple[int, str]]:
+    shown = [seen[said.nearest(video, frame.time)] for frame in read_graph(sample.meta["graph"]).frames]
+    text = said.Text(prompter, prompt)
+    return [
+        *said.of_mentions(text, sorted({thing.name for thing in shown[0]}), shown[0]),
+        *(said.of_the_end(text, shown[1]) if len(shown) == 2 else ()),
+        *said.of_the_answer(text, sample.meta) * STRESS[sample.meta["answer_kind"]],
+    ]
+
+
+def lesson_of_a_graph(prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], shown: int) -> Lesson:
+    """The graph of frame `shown`. seen: frame by frame."""
+    prompt, frames = _ask_about(prompter, "", video, seen, shown)
+    return Lesson(prompt, [], [(f"<think>{render_graph(frames, digits=0)}</think>", GRAPH)])
+
+
+def lesson_of_names(
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], shown: int, rng: random.Random
+) -> Lesson:
+    """What is to be said of the classes of one kind of scene in frame `shown`, and how they stand to each other."""
+    there = {thing.name for thing in seen[shown]}
+    kind = next(names for names in _classes() if there <= set(names))
+    names: list[str] = []
+    while len(names) < NAMES:
+        new = [name for name in kind if name not in names[-2:]]
+        shown_now = [name for name in new if name in there]
+        names.append(rng.choice(shown_now if shown_now and rng.random() < THERE else new))
+    prompt, _ = _ask_about(prompter, ", ".join(f"the {name}" for name in names), video, seen, shown)
+    return Lesson(prompt, list(said.of_mentions(said.Text(prompter, prompt), kind, seen[shown])))
+
+
+def _classes() -> list[list[str]]:
+    """Of each kind of scene."""
+    return [[class_name(thing.label) for thing in things] for things in THINGS.values()]
+
+
+def _ask_about(
+    prompter: Prompter, query: str, video: VideoInputs, seen: Sequence[Sequence[Seen]], shown: int
+) -> tuple[Prompt, list[Frame]]:
+    """(the prompt of a query about frame `shown` in cells of the picture, its graph)."""
     time = round(float(video.timestamps[shown]), 2)
     nodes = tuple(Node(thing.name, (thing.x, thing.y), str(thing.body)) for thing in seen[shown])
-    prompt = prompter.ask(f"{time:g} s", video)
-    graph = render_graph(in_writing_order([Frame(time, nodes)]), digits=0)
-    return Lesson(prompt, _said(prompter, prompt, video, seen), f"<think>{graph}</think>")
-
-
-def _said(
-    prompter: Prompter, prompt: Prompt, video: VideoInputs, seen: Sequence[Sequence[Seen]]
-) -> list[tuple[int, str]]:
-    frames = prompter.frames
-    pairs, rows, columns = (int(video.grid_thw[0]), *(int(n) // frames.merge_size for n in video.grid_thw[1:]))
-    words: list[list[str]] = [[] for _ in range(pairs * rows * columns)]
-    for pair in range(pairs):
-        for thing in seen[pair * frames.temporal_patch_size]:
-            row, column = (min(int(at / CELLS * n), n - 1) for at, n in ((thing.y, rows), (thing.x, columns)))
-            words[(pair * rows + row) * columns + column] += [
-                thing.name,
-                "abcdefghijk"[round(thing.x)],
-                str(min(round(thing.y), 9)),
-            ]
-    places = (prompt.input_ids_P == prompter.policy.base.config.video_token_id).nonzero().flatten().tolist()
-    return [(place, word) for place, here in zip(places, words, strict=True) for word in here or [NOTHING]]
+    frames = in_writing_order([Frame(time, nodes)])
+    meta = {"graph": graph_to_json(frames), "coordinates": Coordinates("grid", axes="image").to_json()}
+    return prompter.ask(query, video, meta), frames
