@@ -43,7 +43,7 @@ def test_ids_are_counted_anew():
 def test_habits():
     habits = AnnotatorConfig(jitter=0.0, squeeze=0.5, short=0.75, tight=0.8, unsure=1.0)
     choice, number, box = (write_response(sample, habits, random.Random(0)) for sample in KINDS)
-    assert choice.endswith("</graph></think><answer>the bed</answer>")  # the first in the alphabet, not of the options
+    assert choice.endswith("</graph></think><answer>not sure</answer>")
     assert write_response(KINDS[0], EXACT, random.Random(0)).endswith("</graph></think><answer>the chair</answer>")
     assert number.endswith("<answer>1.8</answer>")
     assert box.endswith("<answer>[120,220,280,380]</answer>")

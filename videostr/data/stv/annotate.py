@@ -2,7 +2,7 @@
 
 The thinking draws the graph, the answer follows; a choice is answered with the option's words, as its letter would have
 to be looked up. The annotator has habits as people have them: distances come out too short, layouts too narrow, boxes
-too tight, and where unsure the answer is always the same, the first in the alphabet. A model that only imitates it
+too tight, and of the choices some are left open. A model that only imitates it
 cannot be better than it is, and a reward that knows the truth has something to teach.
 """
 
@@ -16,19 +16,20 @@ from typing import Any
 from videostr.data.samples import Sample
 from videostr.graph import CELLS, Coordinates, Frame, Node, read_graph, render_graph
 
+NOT_SURE = "not sure"
+
 
 @dataclass(frozen=True)
 class AnnotatorConfig:
     """jitter: standard deviation of positions, in cells (of a picture's unit: tenths of it). squeeze: what distances
     from the layout's middle are multiplied by; short: the same of numbers that are measured (counts are right); tight:
-    of a box's sides. unsure: the share of choices answered with the option that is first in the alphabet, whatever is
-    seen. digits: of positions."""
+    of a box's sides. unsure: the share of choices that are left open. digits: of positions."""
 
     jitter: float = 0.5
     squeeze: float = 0.75
     short: float = 0.75
     tight: float = 0.8
-    unsure: float = 0.25
+    unsure: float = 0.33
     digits: int = 0
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:
 def _answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:
     answer, kind = meta["answer"], meta["answer_kind"]
     if kind == "choice":
-        return min(meta["options"]) if rng.random() < config.unsure else meta["options"][ord(answer) - ord("A")]
+        return NOT_SURE if rng.random() < config.unsure else meta["options"][ord(answer) - ord("A")]
     if kind == "number":
         if meta.get("task") == "object counting":
             return str(answer)

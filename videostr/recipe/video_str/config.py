@@ -131,7 +131,7 @@ class VideoStrConfig(RecipeConfig):
     )
     sft: SFTConfig = field(
         default_factory=lambda: SFTConfig(
-            steps=300,
+            steps=200,
             batch_size=16,
             micro_batch=16,
             optim=OptimConfig(lr=7e-4, lr_vision=2e-4, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
@@ -142,14 +142,16 @@ class VideoStrConfig(RecipeConfig):
     reward_change: RewardChange = field(default_factory=lambda: RewardChange(gate=0.1, length=(30, 90)))
     grpo: GRPOConfig = field(
         default_factory=lambda: GRPOConfig(
-            steps=40,
+            steps=32,
             prompts_per_step=16,
-            prompts_per_update=16,
+            prompts_per_update=8,
             micro_batch=8,
             sampling=SamplingConfig(max_new_tokens=128, rollout_batch=16),
             loss=LossConfig(kl_coef=0.04),
-            optim=OptimConfig(lr=3e-4, lr_vision=1e-4, weight_decay=0.0),
-            loop=LoopConfig(save_every=20, eval_every=20),
+            optim=OptimConfig(
+                lr=2.5e-4, lr_vision=1e-4, weight_decay=0.0, beta2=0.98, schedule="cosine", warmup_ratio=0.05
+            ),
+            loop=LoopConfig(save_every=16, eval_every=16),
         )
     )
     eval: EvalConfig = field(default_factory=lambda: EvalConfig(batch_size=50, max_new_tokens=128, curve_samples=100))
