@@ -89,6 +89,12 @@ def test_muon_takes_the_matrices_of_the_hidden_layers():
     assert len(make_optimizers(module, OptimConfig(lr=1e-3))) == 1
 
 
+@pytest.mark.parametrize("lr_muon", [None, 1e-2])
+def test_a_frozen_model_is_refused(lr_muon):
+    with pytest.raises(ValueError, match="nothing to train: every parameter of the model is frozen"):
+        make_optimizers(torch.nn.Linear(3, 1).requires_grad_(False), OptimConfig(lr_muon=lr_muon))
+
+
 def test_an_update_by_muon_has_the_size_of_one_by_adamw():
     """Its root mean square is about 0.2 of the rate, whatever the gradient's size and the matrix's shape."""
     torch.manual_seed(0)

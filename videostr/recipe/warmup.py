@@ -5,6 +5,7 @@ has to say of a part of a clip it says at that part's own tokens, and the words 
 answer has to come from the frames. Each recipe has lessons of its own (`warmup.py` in its folder).
 """
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -64,14 +65,23 @@ def warm_up(
         loop=config.loop,
     )
     loop.module.train()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - 1))  # one core is the worker's
     lessons = _packed_lessons(prompter, draw, config, loop.step, accelerator, seed)
-    for step, packed in zip(loop.steps(), lessons, strict=False):
-        total = accelerator.reduce(torch.tensor(float(len(packed.target_R)), device=accelerator.device))
-        loop.log(likelihood_update(loop, [packed], float(total)))
-        on_step(step + 1, loop.history[-1])
-    torch.set_num_threads(threads)
+    with _a_thread_less():
+        for step, packed in zip(loop.steps(), lessons, strict=False):
+            total = accelerator.reduce(torch.tensor(float(len(packed.target_R)), device=accelerator.device))
+            loop.log(likelihood_update(loop, [packed], float(total)))
+            on_step(step + 1, loop.history[-1])
+
+
+@contextlib.contextmanager
+def _a_thread_less() -> Iterator[None]:
+    """One of torch's threads stands back for the worker, which would otherwise slow all of them down."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Lessons(Dataset):

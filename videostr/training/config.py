@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 class OptimConfig:
     """AdamW and its schedule.
 
-    lr_vision: of the vision tower; None: `lr`. lr_muon: of the matrices between embeddings and head, which Muon then
-    moves (Jordan et al. 2024, kellerjordan.github.io/posts/muon) with `beta1` as its momentum; None: AdamW moves them
-    too. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
+    lr_vision: of the vision tower; None: `lr`. lr_muon: of the matrices between embeddings and head, the vision tower's
+    among them, which Muon then moves (Jordan et al. 2024, kellerjordan.github.io/posts/muon) with `beta1` as its
+    momentum; None: AdamW moves them too. schedule: "cosine" (to zero) or "constant", after `warmup_ratio` of the steps.
     """
 
     lr: float = 1e-6

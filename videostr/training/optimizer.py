@@ -10,7 +10,10 @@ from videostr.training.config import OptimConfig
 
 
 def make_optimizers(module: nn.Module, optim: OptimConfig) -> list[Optimizer]:
-    """AdamW, and where `lr_muon` is given Muon for the matrices between the embeddings and the head."""
+    """AdamW, and where `lr_muon` is given Muon for the matrices between the embeddings and the head.
+
+    Raises ValueError where every parameter is frozen.
+    """
     matrices = hidden_matrices(module) if optim.lr_muon is not None else {}
     optimizers: list[Optimizer] = []
     if groups := parameter_groups(module, optim, without=matrices):
@@ -26,6 +29,8 @@ def make_optimizers(module: nn.Module, optim: OptimConfig) -> list[Optimizer]:
                 adjust_lr_fn="match_rms_adamw",
             )
         )
+    if not optimizers:
+        raise ValueError("there is nothing to train: every parameter of the model is frozen")
     return optimizers
 
 

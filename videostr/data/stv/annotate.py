@@ -2,8 +2,8 @@
 
 The thinking draws the graph, the answer follows; a choice is answered with the option's words, as its letter would have
 to be looked up. The annotator has habits as people have them: distances come out too short, layouts too narrow, boxes
-too tight, and of the choices some are left open. A model that only imitates it
-cannot be better than it is, and a reward that knows the truth has something to teach.
+too tight, and of the choices some are left open. A model that only imitates it cannot be better than it is, and a
+reward that knows the truth has something to teach.
 """
 
 import json
