@@ -2,8 +2,9 @@
 
 Whether the graphs that a finished run of recipes/video_str.py drew follow the video, for docs/results.md: the
 correlation of written with true positions, by stage, source and axis, over classes that stand once in a frame on both
-sides. And of the questions about rooms that were asked again with the camera elsewhere, the graphs' mean scores before
-and after.
+sides. Of the questions about rooms that were asked again with the camera elsewhere, the graphs' mean scores before and
+after. And of the choices of all these runs together, by family: what guessing is worth, how many are right, how many
+were left open, and how many name none of the options.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import correlation, mean
 
+from videostr.data.stv.annotate import NOT_SURE
 from videostr.graph import Frame, parse_graph, read_graph
 
 STAGES = ("sft", "rl")
@@ -28,7 +30,8 @@ def places(frame: Frame) -> dict[str, tuple[float, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="+", type=Path, help="output folder of a run")
-    for out in parser.parse_args().out:
+    outs = parser.parse_args().out
+    for out in outs:
         samples = map(json.loads, (out / "data/test.jsonl").open())
         truth = {sample["id"]: read_graph(sample["meta"]["graph"]).frames for sample in samples}
         for stage in STAGES:
@@ -43,6 +46,26 @@ def main() -> None:
                 text = ", ".join(f"{axis} {value:+.2f}" for axis, value in zip(AXES, found, strict=True))
                 print(f"{out} {stage} {source}: correlation {text} ({len(both)} objects)")
             print_turned(out, stage)
+    for stage in STAGES:
+        print_choices(outs, stage)
+
+
+def print_choices(outs: list[Path], stage: str) -> None:
+    """A row of a table for each family of choices, the runs together, and one for all."""
+    rows = defaultdict(list)
+    for out in outs:
+        path = out / "eval" / f"{stage}.jsonl"
+        metas = {sample["id"]: sample["meta"] for sample in map(json.loads, (out / "data/test.jsonl").open())}
+        for row in map(json.loads, path.open()) if path.exists() else ():
+            if row["kind"] == "choice":
+                none = row["reason"] == "answer/no_choice"
+                left_open = none and f"<answer>{NOT_SURE}</answer>" in row["text"]
+                found = (1 / len(metas[row["id"]]["options"]), row["score"], left_open, none and not left_open)
+                for name in (metas[row["id"]]["family"], "all"):
+                    rows[name].append(found)
+    for name, found in sorted(rows.items(), key=lambda item: (item[0] == "all", -len(item[1]))):
+        values = " | ".join(f"{mean(column):.2f}" for column in zip(*found, strict=True))
+        print(f"{stage} | {name} | {len(found)} | {values} |")
 
 
 def print_turned(out: Path, stage: str) -> None:
