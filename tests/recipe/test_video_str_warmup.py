@@ -227,11 +227,11 @@ def test_a_question_says_where_its_things_are(prompter):
         '{"t":1.5,"objects":[[4,"horse",1,1],[3,"sheep",8,3]]}]}</graph></think>'
     )
     assert thought == (graph, warmup.GRAPH) and answer == ("<answer>the cow</answer>", warmup.STRESS["choice"])
-    # Of the question alone there is nothing to write down.
-    alone = warmup.lesson_of_a_choice(prompter, video, seen, replace(sample_about(1.2, **meta), query=query))
-    line, *_ = query.split("\n")
-    assert alone.prompt.text.endswith(f"<|vision_end|>{line}<|im_end|>\n<|im_start|>assistant\n")
-    assert not alone.written and said_afterwards(prompter, alone) == said_afterwards(prompter, lesson)
+    # At once, neither the prompt nor the answer has anything of a graph.
+    sample = replace(sample_about(1.2, **meta), query=query)
+    alone = warmup.lesson_of_a_choice(prompter, video, seen, sample, random.Random(0))
+    assert alone.prompt.text.endswith(f"<|vision_end|>{query}<|im_end|>\n<|im_start|>assistant\n")
+    assert alone.written == [answer] and said_afterwards(prompter, alone) == said_afterwards(prompter, lesson)
 
 
 @pytest.mark.parametrize(

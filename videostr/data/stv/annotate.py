@@ -63,7 +63,12 @@ def write_response(sample: Sample, config: AnnotatorConfig, rng: random.Random) 
 
     frames = [frame._replace(nodes=tuple(map(seen, frame.nodes))) for frame in in_writing_order(truth)]
     graph = render_graph(frames, digits=config.digits + (coordinates.unit == "image"))
-    return f"<think>{graph}</think><answer>{_answer(sample.meta, config, rng)}</answer>"
+    return f"<think>{graph}</think>{write_answer(sample.meta, config, rng)}"
+
+
+def write_answer(meta: dict[str, Any], config: AnnotatorConfig, rng: random.Random) -> str:
+    """<answer>…</answer> alone, with the annotator's faults. meta: of a sample, as `write_response` needs it."""
+    return f"<answer>{_answer(meta, config, rng)}</answer>"
 
 
 def in_writing_order(frames: Sequence[Frame]) -> list[Frame]:

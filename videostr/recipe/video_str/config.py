@@ -124,7 +124,7 @@ class VideoStrConfig(RecipeConfig):
     )
     warmup: WarmupConfig = field(
         default_factory=lambda: WarmupConfig(
-            steps=1600,
+            steps=1400,
             batch_size=6,
             optim=OptimConfig(lr=4e-3, lr_muon=8e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98),
         )

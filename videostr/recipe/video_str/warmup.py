@@ -15,7 +15,7 @@ from dataclasses import replace
 from videostr.data.samples import Sample
 from videostr.data.scenes import KINDS, ScenesConfig, draw_scene
 from videostr.data.scenes.plan import THINGS
-from videostr.data.stv.annotate import AnnotatorConfig, in_writing_order, write_response
+from videostr.data.stv.annotate import AnnotatorConfig, in_writing_order, write_answer, write_response
 from videostr.graph import Coordinates, Frame, Node, class_name, graph_to_json, read_graph, render_graph
 from videostr.model import Prompt
 from videostr.recipe.video_str import said
@@ -33,6 +33,7 @@ DRAWN = 0.7  # the share of pictures of which a graph is drawn
 TOGETHER = 2  # pictures a draw; a scene that is asked about takes as long
 NAMES, THERE = 12, 0.9  # how many are given in a list, and the share that is chosen of those that are there
 OF_EACH = 3  # choices of a family, about one scene
+WITH_A_GRAPH = 2  # of these choices so many are answered with a graph, as they are later
 STRESS = {"choice": 16, "number": 4, "box": 4}  # an answer is a word or two, among hundreds that are said
 GRAPH = 3  # the same of a graph, whose numbers are few
 EXACT = AnnotatorConfig(jitter=0.0, squeeze=1.0, short=1.0, tight=1.0, unsure=0.0)
@@ -69,9 +70,9 @@ def _about_a_scene(world: ScenesConfig, prompter: Prompter, rng: random.Random) 
         if choices or other:
             video, seen = see(scene, prompter.frames)
             rng.shuffle(choices)
-            written = [*choices[:1], *([other] if other else [])]
+            written = [*choices[:WITH_A_GRAPH], *([other] if other else [])]
             lessons = [lesson_of_an_answer(prompter, video, seen, sample, rng) for sample in written]
-            lessons += [lesson_of_a_choice(prompter, video, seen, sample) for sample in choices[1:]]
+            lessons += [lesson_of_a_choice(prompter, video, seen, sample, rng) for sample in choices[WITH_A_GRAPH:]]
             if any(seen):
                 lessons.append(lesson_of_names(prompter, video, seen, _some_frame(seen, rng), rng))
             return _with_the_video(prompter, video, seen, lessons)
@@ -100,12 +101,12 @@ def lesson_of_an_answer(
 
 
 def lesson_of_a_choice(
-    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], sample: Sample
+    prompter: Prompter, video: VideoInputs, seen: Sequence[Sequence[Seen]], sample: Sample, rng: random.Random
 ) -> Lesson:
-    """A question alone, which says what its answer is where it ends. seen: of the frames of `video`."""
-    question, *_ = sample.query.split("\n")
-    prompt = replace(prompter, prompt="question").ask(question, video)
-    return Lesson(prompt, _of_the_question(prompter, prompt, video, seen, sample))
+    """A choice whose answer is written at once, without a graph. seen: of the frames of `video`."""
+    prompt = replace(prompter, prompt="question").ask(sample.query, video)
+    told = _of_the_question(prompter, prompt, video, seen, sample)
+    return Lesson(prompt, told, [(write_answer(sample.meta, EXACT, rng), STRESS["choice"])])
 
 
 def _of_the_question(
