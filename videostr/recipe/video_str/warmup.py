@@ -4,8 +4,8 @@ questions.
 First it is shown pictures. It is given names and looks for the things, or draws the relation graph of one frame, in the
 picture's own cells and the grammar of the later answers: the prompt is a time alone, as a class that it named would be
 copied from there and not looked for. Later it is also asked the builder's own questions about scenes that it sees once,
-and answers exactly, graph included. All the while it says at the prompt's own tokens what can be worked out there
-(said.py).
+and answers exactly: two choices and another question with their graph, the other choices at once. All the while it says
+at the prompt's own tokens what can be worked out there (said.py).
 """
 
 import random
@@ -33,7 +33,7 @@ DRAWN = 0.7  # the share of pictures of which a graph is drawn
 TOGETHER = 2  # pictures a draw; a scene that is asked about takes as long
 NAMES, THERE = 12, 0.9  # how many are given in a list, and the share that is chosen of those that are there
 OF_EACH = 3  # choices of a family, about one scene
-WITH_A_GRAPH = 2  # of these choices so many are answered with a graph, as they are later
+WITH_A_GRAPH = 2  # of all choices about a scene so many are answered with a graph, as they are later
 STRESS = {"choice": 16, "number": 4, "box": 4}  # an answer is a word or two, among hundreds that are said
 GRAPH = 3  # the same of a graph, whose numbers are few
 EXACT = AnnotatorConfig(jitter=0.0, squeeze=1.0, short=1.0, tight=1.0, unsure=0.0)
