@@ -148,6 +148,13 @@ def test_the_ablation_is_a_table_and_continues(run, tmp_path):
     assert list(found) == ["warm", "full", "no_graph"]
     table = (tmp_path / "ablation.md").read_text()
     assert "| full | 1 |" in table and "| no graph | 1 |" in table
+    gain = {
+        name: found[name]["seed_0"]["test"]["node"] - found["warm"]["seed_0"]["test"]["node"]
+        for name in ("full", "no_graph")
+    }
+    head, _, *rows = table[table.index("| gain in the test |") :].splitlines()
+    at = head.split(" | ").index("node")
+    assert [row.split(" | ")[at] for row in rows] == [f"{gain['full']:+.3f}", f"{gain['no_graph']:+.3f}"]
     assert (tmp_path / "ablation.png").stat().st_size > 1000
     assert run(tmp_path, *chosen, ablation=True)[:2] == (0, [])
     status, _, error = run(tmp_path, "ablation.variants=[none]", ablation=True)

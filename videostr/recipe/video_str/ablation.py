@@ -23,6 +23,7 @@ from videostr.recipe.video_str.stages import SETS, VideoStr
 from videostr.report.plots import to_png
 
 SCORES = ("score", "accuracy", "mra", "iou", "node", "distance", "angle", "direction")
+GAINS = SCORES[1:-1]
 WARM = "warm"
 TURNED = ("accuracy", "mra", "node", "distance", "angle", "direction")
 
@@ -119,8 +120,18 @@ def _cell(values: list[float]) -> str:
     return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
+def _gains(found: dict[str, dict[str, dict[str, Any]]], name: str, score: str) -> list[float]:
+    """Of a variant over its warm start in the test, seed by seed."""
+    warm = {seed: run["test"] for seed, run in found.get(WARM, {}).items()}
+    return [
+        run["test"][score] - warm[seed][score]
+        for seed, run in found[name].items()
+        if score in run["test"] and score in warm.get(seed, {})
+    ]
+
+
 def _markdown(found: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Mean and standard deviation over the seeds."""
+    """Mean and standard deviation over the seeds; then what each variant gains, seed by seed."""
     text = []
     for part, scores in (("test", SCORES), ("turned", TURNED)):
         text.append(f"| {part} | seeds | " + " | ".join(scores) + " |")
@@ -129,6 +140,13 @@ def _markdown(found: dict[str, dict[str, dict[str, Any]]]) -> str:
             cells = [_cell(_values(seeds, part, score)) for score in scores]
             text.append(f"| {_label(name)} | {len(seeds)} | " + " | ".join(cells) + " |")
         text.append("")
+    text.append("| gain in the test | " + " | ".join(GAINS) + " |")
+    text.append("|---" * (len(GAINS) + 1) + "|")
+    for name in found:
+        if name != WARM:
+            cells = [", ".join(f"{gain:+.3f}" for gain in _gains(found, name, score)) or "–" for score in GAINS]
+            text.append(f"| {_label(name)} | " + " | ".join(cells) + " |")
+    text.append("")
     return "\n".join(text)
 
 
@@ -139,11 +157,7 @@ def _plot(found: dict[str, dict[str, dict[str, Any]]]) -> Figure:
     names = [name for name in found if name != WARM]
     for panel, score in zip(axes, ("score", "node", "distance", "angle"), strict=True):
         for at, name in enumerate(names):
-            gains = [
-                run["test"][score] - found[WARM][seed]["test"][score]
-                for seed, run in found[name].items()
-                if score in run["test"] and score in found.get(WARM, {}).get(seed, {}).get("test", {})
-            ]
+            gains = _gains(found, name, score)
             if gains:
                 panel.barh(at, mean(gains), color="#4c78a8", alpha=0.6)
                 panel.plot(gains, [at] * len(gains), "k.", markersize=4)
