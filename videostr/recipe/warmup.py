@@ -9,7 +9,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -129,26 +129,32 @@ def pack_lessons(policy: Policy, clips: Sequence[Sequence[Lesson]]) -> PackedGro
     answers as the tokens to predict. Raises ValueError for several lessons of which one has text before the video."""
     prefixes, groups, at, targets = [], [], [], []
     start = 0  # of the clip in the row
+
+    @cache  # a step says a few words thousands of times
+    def word_id(word: str) -> int:
+        return policy.tokenizer(word, add_special_tokens=False).input_ids[0]
+
     for lessons in clips:
         prefix = _before_the_text(policy, [lesson.prompt for lesson in lessons])
         prefixes.append(prefix)
         groups.append([])
-        behind = start + len(prefix)
+        shared = len(prefix)
+        behind = start + shared
         for lesson in lessons:
             parts = [policy.tokenizer(text, add_special_tokens=False).input_ids for text, _ in lesson.written]
             if parts:
                 parts[-1].append(policy.eos_ids[0])
             text = list(chain.from_iterable(parts))
-            ids = torch.cat([lesson.prompt.input_ids_P[len(prefix) :], torch.tensor(text, dtype=torch.int64)])
+            ids = torch.cat([lesson.prompt.input_ids_P[shared:], torch.tensor(text, dtype=torch.int64)])
             groups[-1].append(ids)
             places = [place for place, _ in lesson.said]
-            words = [policy.tokenizer(word, add_special_tokens=False).input_ids[0] for _, word in lesson.said]
+            words = [word_id(word) for _, word in lesson.said]
             last = len(lesson.prompt) - 1
             for part, (_, times) in zip(parts, lesson.written, strict=True):
                 places += [*range(last, last + len(part))] * times
                 words += part * times
                 last += len(part)
-            at += [(start if place < len(prefix) else behind - len(prefix)) + place for place in places]
+            at += [(start if place < shared else behind - shared) + place for place in places]
             targets += words
             behind += max(len(ids) - 1, 0)  # an answer's last token is not in the row
         start = behind
