@@ -130,7 +130,7 @@ def pack_lessons(policy: Policy, clips: Sequence[Sequence[Lesson]]) -> PackedGro
     prefixes, groups, at, targets = [], [], [], []
     start = 0  # of the clip in the row
 
-    @cache  # a step says a few words thousands of times
+    @cache  # a step says a few words about a thousand times
     def word_id(word: str) -> int:
         return policy.tokenizer(word, add_special_tokens=False).input_ids[0]
 
